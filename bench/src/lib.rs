@@ -1,0 +1,1 @@
+//! Benchmarks with a peer beside ours in the same run.

@@ -1,0 +1,1 @@
+//! Who may do what with an access link: pure decisions on plain values.

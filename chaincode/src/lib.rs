@@ -1,0 +1,1 @@
+//! Healthchain's chaincode.

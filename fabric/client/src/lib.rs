@@ -1,0 +1,1 @@
+//! Client of a Fabric peer's gateway service.

@@ -1,0 +1,1 @@
+//! Chaincode runtime and contract API for Hyperledger Fabric.

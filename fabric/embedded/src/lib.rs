@@ -1,0 +1,1 @@
+//! Hyperledger Fabric's protocols in one process, for development, demonstration and tests.

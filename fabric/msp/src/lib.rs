@@ -1,0 +1,1 @@
+//! Fabric identities: certificates, MSP folders, NodeOUs, signature policies, issuing.

@@ -1,0 +1,1 @@
+//! Makes, starts, watches and stops a Healthchain consortium on one machine.
