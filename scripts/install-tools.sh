@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Makes sure of the programs that building and testing need.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/scripts/lib/tools.sh"
+
+need_rust
+need cc=gcc make=make perl=perl shellcheck=shellcheck node=nodejs npm=npm curl=curl

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The end-to-end tests on one ledger: scripts/test-end-to-end.sh embedded|fabric [options of the test runner]
+# They start a network of their own (own folder, own ports) and remove it, whatever happens.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+ledger=${1:?embedded or fabric}
+shift
+cargo build --release --workspace --bins --locked
+HEALTHCHAIN_LEDGER=$ledger cargo test --release --locked -p healthchain-end-to-end -- "$@"
