@@ -1,1 +1,3 @@
 //! Hyperledger Fabric's protocols in one process, for development, demonstration and tests.
+
+pub mod ledger;
