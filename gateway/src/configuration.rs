@@ -1,0 +1,224 @@
+//! `gateway.toml`: what one organisation's gateway is told at its start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use url::Url;
+
+/// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// MSP id of the organisation that this gateway serves.
+    pub msp_id: String,
+    /// Address that the HTTPS listener binds; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where members and the other organisations' gateways reach this gateway (`https://…`).
+    pub public_url: Url,
+    /// Fabric channel of the consortium.
+    pub channel: String,
+    /// Name of the chaincode on that channel.
+    pub chaincode: String,
+    /// Folder of this organisation's encrypted records.
+    pub records: PathBuf,
+    /// Folder of the members' identities, one folder a member id.
+    pub wallet: PathBuf,
+    /// File that remembers up to where the key custodian has read the ledger's events.
+    #[serde(default = "default_checkpoint")]
+    pub checkpoint: PathBuf,
+    /// Largest record that is accepted, in bytes. A record is held in memory while it is encrypted or decrypted.
+    #[serde(default = "default_max_record_bytes")]
+    pub max_record_bytes: usize,
+    /// The organisation's own peer.
+    pub peer: PeerConfiguration,
+    /// This gateway's certificate for TLS, both as a server and as a client of other gateways.
+    pub tls: TlsConfiguration,
+    /// This gateway's identity on the ledger and the organisation's encryption key.
+    pub identity: IdentityConfiguration,
+    /// The other organisations whose gateways are dialled and answered.
+    #[serde(default)]
+    pub organisations: Vec<OtherOrganisation>,
+}
+
+/// The peer that carries this gateway's transactions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfiguration {
+    /// `https://host:port` of the peer.
+    pub endpoint: String,
+    /// PEM file with the TLS authority of the peer.
+    pub tls_root: PathBuf,
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfiguration {
+    /// Certificate (chain), leaf first, for server and client authentication.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority that issues the members' TLS client certificates.
+    pub member_root: PathBuf,
+}
+
+/// PEM files of the gateway's own identity.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityConfiguration {
+    /// Signing certificate of the gateway, of the organisation's MSP.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The organisation's encryption key (P-256, PKCS#8).
+    pub encryption_key: PathBuf,
+}
+
+/// Another organisation of the consortium.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherOrganisation {
+    /// Its MSP id.
+    pub msp_id: String,
+    /// PEM file with its TLS authority: its gateway is dialled, and recognised as a client, by this.
+    pub tls_root: PathBuf,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is not a valid configuration.
+    #[error("{} is not a gateway configuration: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// `public_url` cannot be sealed into links.
+    #[error("public_url must be an https URL with nothing after the host and port, but is {0}")]
+    PublicUrl(Url),
+}
+
+impl Configuration {
+    /// Reads a configuration and resolves its paths against the file's folder.
+    pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
+        let text = String::from_utf8_lossy(&read(path)?).into_owned();
+        let mut configuration: Self = toml::from_str(&text)
+            .map_err(|source| ConfigurationError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        configuration.resolve(path.parent().unwrap_or(Path::new(".")));
+        let url = &configuration.public_url;
+        if url.scheme() != "https" || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(ConfigurationError::PublicUrl(url.clone()));
+        }
+        Ok(configuration)
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let own = [
+            &mut self.records,
+            &mut self.wallet,
+            &mut self.checkpoint,
+            &mut self.peer.tls_root,
+            &mut self.tls.certificate,
+            &mut self.tls.key,
+            &mut self.tls.member_root,
+            &mut self.identity.certificate,
+            &mut self.identity.key,
+            &mut self.identity.encryption_key,
+        ];
+        let others = self.organisations.iter_mut().map(|organisation| &mut organisation.tls_root);
+        for path in own.into_iter().chain(others) {
+            *path = folder.join(&*path);
+        }
+    }
+}
+
+/// Reads a file, naming it when that fails.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ConfigurationError> {
+    std::fs::read(path).map_err(|source| ConfigurationError::Unreadable { path: path.to_owned(), source })
+}
+
+fn default_checkpoint() -> PathBuf {
+    PathBuf::from("custodian-checkpoint.json")
+}
+
+fn default_max_record_bytes() -> usize {
+    100 << 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETE: &str = r#"
+        msp_id = "HospitalMSP"
+        listen = "127.0.0.1:0"
+        public_url = "https://localhost:8443"
+        channel = "health"
+        chaincode = "healthchain"
+        records = "records"
+        wallet = "/elsewhere/wallet"
+        [peer]
+        endpoint = "https://localhost:7051"
+        tls_root = "peer-root.pem"
+        [tls]
+        certificate = "tls.pem"
+        key = "tls-key.pem"
+        member_root = "root.pem"
+        [identity]
+        certificate = "gateway.pem"
+        key = "gateway-key.pem"
+        encryption_key = "encryption.pem"
+        [[organisations]]
+        msp_id = "PayerMSP"
+        tls_root = "payer.pem"
+    "#;
+
+    fn load(text: &str) -> (tempfile::TempDir, Result<Configuration, ConfigurationError>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, text).unwrap();
+        let loaded = Configuration::load(&file);
+        (folder, loaded)
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_files_folder() {
+        let (folder, loaded) = load(COMPLETE);
+        let configuration = loaded.unwrap();
+        assert_eq!(configuration.records, folder.path().join("records"));
+        assert_eq!(configuration.wallet, Path::new("/elsewhere/wallet"));
+        assert_eq!(configuration.organisations[0].tls_root, folder.path().join("payer.pem"));
+        assert_eq!(configuration.max_record_bytes, 100 << 20);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let (_folder, loaded) = load(&format!("colour = \"red\"\n{COMPLETE}"));
+        assert!(loaded.unwrap_err().to_string().contains("colour"));
+    }
+
+    #[test]
+    fn a_public_url_that_is_not_plain_https_is_refused() {
+        for url in ["http://localhost:8443", "https://localhost:8443/base", "https://localhost?x=1"] {
+            let (_folder, loaded) = load(&COMPLETE.replace("https://localhost:8443", url));
+            assert!(matches!(loaded, Err(ConfigurationError::PublicUrl(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Configuration::load(Path::new("/nowhere/gateway.toml")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/gateway.toml"));
+    }
+}

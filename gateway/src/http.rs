@@ -1,0 +1,3 @@
+//! HTTP in: who calls, what is asked, and how each failure is answered.
+
+pub mod listener;

@@ -1,0 +1,236 @@
+//! TLS: what this gateway presents, and what it asks of those who call it.
+//!
+//! A client certificate is optional in the handshake, and any certificate is taken there, provided that its holder proves
+//! possession of the key. Whether it is trusted, and for what, is judged with each request ([`Trust::judge`]), so that a
+//! caller reads *why* it is refused instead of seeing a broken connection.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
+
+use crate::configuration::{Configuration, ConfigurationError, read};
+
+/// Common name of every gateway's TLS certificate.
+const GATEWAY_NAME: &str = "gateway";
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] ConfigurationError),
+    /// A file is not what it should be.
+    #[error("{file}: {reason}; expected PEM made for this gateway")]
+    Material {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The certificate chain and key that this gateway presents, as a server and as a client.
+pub struct OwnCertificate {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl OwnCertificate {
+    /// Reads the files that the configuration names.
+    pub fn load(configuration: &Configuration) -> Result<Self, TlsError> {
+        let (certificate, key) = (&configuration.tls.certificate, &configuration.tls.key);
+        Ok(Self {
+            chain: certificates(certificate)?,
+            key: PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| material(key, error))?,
+        })
+    }
+
+    /// Configuration of the listener.
+    pub fn server(&self) -> Result<ServerConfig, Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_client_cert_verifier(Arc::new(PossessionOnly { provider: aws_lc_rs::default_provider() }))
+            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    /// Configuration for dialling the gateway of an organisation: only that organisation's authority is trusted.
+    pub fn client(&self, roots: RootCertStore) -> Result<ClientConfig, Error> {
+        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())
+    }
+}
+
+/// Reads the authorities of a PEM file.
+pub fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|error| material(path, error))?;
+    }
+    Ok(store)
+}
+
+/// The authorities whose certificates count here.
+#[derive(Debug)]
+pub struct Trust {
+    members: Arc<dyn ClientCertVerifier>,
+    gateways: BTreeMap<String, Arc<dyn ClientCertVerifier>>,
+}
+
+/// Whose a trusted certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// Issued by this organisation's own authority; which member it is bound to, the wallet knows.
+    Member,
+    /// The gateway of another organisation, by MSP id.
+    Gateway(&'a str),
+}
+
+/// Why a certificate does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// Its period has ended, or has not begun.
+    #[error("the client certificate is expired or not yet valid")]
+    OutsideItsPeriod,
+    /// No known authority issued it, or not for TLS clients, or it is another organisation's but not its gateway's.
+    #[error("the client certificate was not issued for this by an authority that is trusted here")]
+    NotTrusted,
+}
+
+impl Trust {
+    /// Trust in the members' authority and in the other organisations' (MSP id, authority).
+    pub fn new(
+        members: RootCertStore,
+        gateways: impl IntoIterator<Item = (String, RootCertStore)>,
+    ) -> Result<Self, TlsError> {
+        let gateways = gateways.into_iter().map(|(msp_id, roots)| Ok((msp_id, verifier(roots)?)));
+        Ok(Self { members: verifier(members)?, gateways: gateways.collect::<Result<_, TlsError>>()? })
+    }
+
+    /// Reads the files that the configuration names.
+    pub fn load(configuration: &Configuration) -> Result<Self, TlsError> {
+        let gateways =
+            configuration.organisations.iter().map(|other| Ok((other.msp_id.clone(), roots(&other.tls_root)?)));
+        Self::new(roots(&configuration.tls.member_root)?, gateways.collect::<Result<Vec<_>, TlsError>>()?)
+    }
+
+    /// Whose this chain (leaf first) is, at this time.
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Holder<'_>, Distrust> {
+        let [leaf, intermediates @ ..] = chain else { return Err(Distrust::NotTrusted) };
+        let mut distrust = match verify(&self.members, leaf, intermediates, now) {
+            Ok(()) => return Ok(Holder::Member),
+            Err(distrust) => distrust,
+        };
+        for (msp_id, gateways) in &self.gateways {
+            match verify(gateways, leaf, intermediates, now) {
+                Ok(()) if is_gateway(leaf) => return Ok(Holder::Gateway(msp_id)),
+                Ok(()) => return Err(Distrust::NotTrusted),
+                Err(Distrust::OutsideItsPeriod) => distrust = Distrust::OutsideItsPeriod,
+                Err(Distrust::NotTrusted) => {}
+            }
+        }
+        Err(distrust)
+    }
+}
+
+fn verifier(roots: RootCertStore) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(aws_lc_rs::default_provider()))
+        .build()
+        .map_err(|error| TlsError::Material { file: "trusted authorities".into(), reason: error.to_string() })
+}
+
+fn verify(
+    verifier: &Arc<dyn ClientCertVerifier>,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<(), Distrust> {
+    match verifier.verify_client_cert(leaf, intermediates, now) {
+        Ok(_) => Ok(()),
+        Err(Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        )) => Err(Distrust::OutsideItsPeriod),
+        Err(_) => Err(Distrust::NotTrusted),
+    }
+}
+
+fn is_gateway(leaf: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else { return false };
+    let mut names = certificate.subject().iter_common_name();
+    matches!((names.next(), names.next()), (Some(name), None) if name.as_str() == Ok(GATEWAY_NAME))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<_, _>>()
+        .map_err(|error| material(path, error))?;
+    if certificates.is_empty() { Err(material(path, "holds no certificate")) } else { Ok(certificates) }
+}
+
+fn material(path: &Path, reason: impl ToString) -> TlsError {
+    TlsError::Material { file: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// Takes any client certificate whose holder proves possession of its key; trust is judged later.
+#[derive(Debug)]
+struct PossessionOnly {
+    provider: CryptoProvider,
+}
+
+impl ClientCertVerifier for PossessionOnly {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
