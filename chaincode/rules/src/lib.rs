@@ -1,1 +1,38 @@
 //! Who may do what with an access link: pure decisions on plain values.
+//!
+//! Nothing here reads a ledger, a clock or a random number: the caller, the time and the state are arguments, so that every
+//! peer computes the same answer and any decision of the past can be computed again. A contract function loads, asks one
+//! `decide_…` function of this crate, and saves; the decision hands out a proof that the save asks for.
+//!
+//! Values are parsed once, at the edge: a [`LinkId`] that exists is well formed.
+
+pub mod audit;
+pub mod category;
+pub mod consent;
+pub mod event;
+pub mod identifier;
+pub mod limit;
+pub mod link;
+pub mod member;
+pub mod opening;
+pub mod organisation;
+pub mod purpose;
+pub mod refusal;
+pub mod role;
+pub mod time;
+
+pub use category::Category;
+pub use consent::{Consent, ConsentBook, ConsentState, Effect, Grantee, Scope, Terms};
+pub use event::LedgerEvent;
+pub use identifier::{
+    Commitment, ConsentId, ContentHash, GatewayUrl, KeyHash, LinkId, Malformed, MediaType, MemberId, MspId, PublicKey,
+    Reason, Sealed, TransactionId,
+};
+pub use link::{Content, Envelope, Holder, Link, LinkState, Recipient, Version};
+pub use member::{Actor, Attestation, Caller, Member, Standing};
+pub use opening::{Decision, Denial, Opening, Provision, Rule};
+pub use organisation::{EncryptionKey, Organisation, OrganisationKind, OrganisationState};
+pub use purpose::Purpose;
+pub use refusal::{Refusal, RefusalCode};
+pub use role::{Permission, Role};
+pub use time::LedgerTime;

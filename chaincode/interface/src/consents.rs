@@ -1,0 +1,57 @@
+use std::collections::BTreeSet;
+
+use healthchain_rules::{Consent, ConsentId, Effect, Grantee, LedgerTime, MemberId, Purpose, Refusal, Scope};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A patient's permission or denial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantConsent {
+    /// The consent's id, chosen by the caller, so that a retry is recognised.
+    pub consent: ConsentId,
+    /// Whose records it is about: the caller.
+    pub patient: MemberId,
+    /// To whom.
+    pub grantee: Grantee,
+    /// About which records: at least one category, or 1 to 32 of the patient's links.
+    pub scope: Scope,
+    /// For what: at least one purpose.
+    pub purposes: BTreeSet<Purpose>,
+    /// From when; at once if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<LedgerTime>,
+    /// Until when (that moment excluded); until revoked if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<LedgerTime>,
+    /// Permission or denial.
+    pub effect: Effect,
+}
+
+/// Takes a consent back, from the next transaction on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeConsent {
+    /// Which.
+    pub consent: ConsentId,
+    /// Whose: the caller.
+    pub patient: MemberId,
+}
+
+/// Patients' consents.
+#[cfg(any())] // until fabric-contract has the macro
+#[contract(name = "Consents")]
+pub trait Consents {
+    /// Grants a consent over the caller's own records, a permission or a denial. At most 256 stand at a time. Repeating it with
+    /// the same terms is harmless.
+    #[submit]
+    async fn grant(&self, context: &mut Context, call: GrantConsent) -> Result<Consent, Refusal>;
+
+    /// Takes the caller's consent back: it permits and denies nothing from the next transaction on. Harmless on a revoked one.
+    #[submit]
+    async fn revoke(&self, context: &mut Context, call: RevokeConsent) -> Result<Consent, Refusal>;
+
+    /// The consents of the patient, who is the caller, that stand now or will; by id.
+    #[evaluate]
+    async fn of_patient(&self, context: &mut Context, patient: MemberId) -> Result<Vec<Consent>, Refusal>;
+}

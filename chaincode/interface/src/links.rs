@@ -1,0 +1,168 @@
+use healthchain_rules::{
+    Category, Commitment, ContentHash, Envelope, LedgerTime, Link, LinkId, MediaType, MemberId, MspId, Opening,
+    Provision, Purpose, Reason, Recipient, Refusal, TransactionId,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::page::{Page, PageLimit, PageToken};
+
+/// Asks who an envelope may be sealed to for a patient's record of a category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecipientsQuery {
+    /// Whose record.
+    pub patient: MemberId,
+    /// What kind of record.
+    pub category: Category,
+}
+
+/// Publishes the first version of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishLink {
+    /// The link's id, chosen by the caller, so that a retry is recognised.
+    pub link: LinkId,
+    /// Whose record.
+    pub patient: MemberId,
+    /// What kind of record.
+    pub category: Category,
+    /// SHA-256 of the ciphertext.
+    pub content_hash: ContentHash,
+    /// Length of the ciphertext in bytes, 1 to 2³².
+    pub content_length: u64,
+    /// A keyed commitment to the plain content.
+    pub commitment: Commitment,
+    /// Media type of the plain content.
+    pub media_type: MediaType,
+    /// One for the patient and one for the caller's organisation, and any of the other recipients; at most 64.
+    pub envelopes: Vec<Envelope>,
+}
+
+/// Asks for a patient's links that the caller may open for a purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PermittedQuery {
+    /// Whose records.
+    pub patient: MemberId,
+    /// For what.
+    pub purpose: Purpose,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// Items at most, 1 to 100, 20 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// A link that the caller may open now. Listing is no opening: what it leads to stays sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PermittedLink {
+    /// Which.
+    pub link: LinkId,
+    /// What kind of record.
+    pub category: Category,
+    /// Its current version.
+    pub version: u32,
+    /// Who keeps it.
+    pub publisher: MspId,
+    /// When the link was published.
+    pub published: LedgerTime,
+    /// Length of the ciphertext in bytes.
+    pub content_length: u64,
+    /// Media type of the plain content.
+    pub media_type: MediaType,
+    /// What an opening would rest on.
+    pub provision: Provision,
+}
+
+/// Asks to open a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenLink {
+    /// Which.
+    pub link: LinkId,
+    /// For what.
+    pub purpose: Purpose,
+}
+
+/// The opening as committed, permitted or denied, and the envelope for exactly its recipient, if it is there already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Opened {
+    /// What was decided.
+    pub opening: Opening,
+    /// The envelope; absent when denied, and when the publisher's gateway has yet to seal it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<Envelope>,
+}
+
+/// Adds the envelope that a permitted opening asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddEnvelope {
+    /// The opening's transaction.
+    pub opening: TransactionId,
+    /// For the opening's recipient.
+    pub envelope: Envelope,
+}
+
+/// Withdraws a link of the caller's organisation: from then on it opens to nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawLink {
+    /// Which.
+    pub link: LinkId,
+    /// Why; stays on the ledger for ever.
+    pub reason: Reason,
+}
+
+/// Access links: publishing, finding, opening and withdrawing them.
+#[cfg(any())] // until fabric-contract has the macro
+#[contract(name = "Links")]
+pub trait Links {
+    /// Whom an envelope may be sealed to at publication: the patient, the caller's organisation, and every organisation and
+    /// person entitled now. For clinicians and gateways of care organisations.
+    #[evaluate]
+    async fn recipients(&self, context: &mut Context, query: RecipientsQuery) -> Result<Vec<Recipient>, Refusal>;
+
+    /// Publishes the first version of a link with its envelopes. For clinicians. Repeating it with the same facts is harmless
+    /// (the envelopes of the first call stay).
+    #[submit]
+    async fn publish(&self, context: &mut Context, call: PublishLink) -> Result<Link, Refusal>;
+
+    /// One link; for its patient, its publisher's members and gateway, and whoever may open it now. For all others it is unknown.
+    #[evaluate]
+    async fn link(&self, context: &mut Context, link: LinkId) -> Result<Link, Refusal>;
+
+    /// A patient's links that the caller may open now for a purpose, by category and newest first.
+    #[evaluate]
+    async fn permitted(&self, context: &mut Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal>;
+
+    /// Opens a link for a purpose. The decision, permitted or denied, is committed with the provision that it rests on; a denial is
+    /// no refusal. Only an unknown caller and an unknown link are refused.
+    #[submit]
+    async fn open(&self, context: &mut Context, call: OpenLink) -> Result<Opened, Refusal>;
+
+    /// An opening, for the opener's and the publisher's organisations: their gateways and active members. For all others it is unknown.
+    #[evaluate]
+    async fn opening(&self, context: &mut Context, opening: TransactionId) -> Result<Opening, Refusal>;
+
+    /// The envelope of a permitted opening that is still in force, if it has been added: for the opener and the gateway of
+    /// its organisation.
+    #[evaluate]
+    async fn envelope(&self, context: &mut Context, opening: TransactionId) -> Result<Option<Envelope>, Refusal>;
+
+    /// The publisher's own envelope of a version, for the publisher's gateway, which seals others from it.
+    #[evaluate]
+    async fn custodian_envelope(&self, context: &mut Context, link: LinkId, version: u32) -> Result<Envelope, Refusal>;
+
+    /// Adds the envelope that a permitted opening, still in force, asks for. For the publisher's gateway. Repeating it with the same
+    /// envelope is harmless; another one for the same key is refused.
+    #[submit]
+    async fn add_envelope(&self, context: &mut Context, call: AddEnvelope) -> Result<Envelope, Refusal>;
+
+    /// Withdraws a link of the caller's organisation: from the next transaction on it opens to nobody. For clinicians. Repeating it
+    /// with the same reason is harmless.
+    #[submit]
+    async fn withdraw(&self, context: &mut Context, call: WithdrawLink) -> Result<Link, Refusal>;
+}

@@ -1,0 +1,60 @@
+use healthchain_rules::{GatewayUrl, KeyHash, MemberId, MspId, Organisation, OrganisationKind, PublicKey, Refusal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The consortium's first organisations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Founders {
+    /// 1 to 64 different organisations.
+    pub organisations: Vec<Founder>,
+}
+
+/// One of the consortium's first organisations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Founder {
+    /// Its membership service provider.
+    pub msp_id: MspId,
+    /// What it is for.
+    pub kind: OrganisationKind,
+}
+
+/// What an organisation brings when it enters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnterOrganisation {
+    /// The organisation's key, held by its gateways.
+    pub encryption_key: PublicKey,
+    /// Where its gateway is reached.
+    pub gateway_url: GatewayUrl,
+    /// The hash of its gateway's signing key.
+    pub gateway_key_hash: KeyHash,
+    /// The pseudonym of its first administrator, who is the caller.
+    pub administrator: MemberId,
+    /// The first administrator's encryption key.
+    pub administrator_encryption_key: PublicKey,
+}
+
+/// The consortium's organisations.
+#[cfg(any())] // until fabric-contract has the macro
+#[contract(name = "Organisations")]
+pub trait Organisations {
+    /// Names the consortium's organisations, once. The caller is one of their administrators by certificate (OU `admin`).
+    /// Repeating it with the same list is harmless.
+    #[submit]
+    async fn bootstrap(&self, context: &mut Context, founders: Founders) -> Result<Vec<Organisation>, Refusal>;
+
+    /// Fills in the caller's organisation and makes the caller, an administrator by certificate (OU `admin`), its first
+    /// administrator. Repeating it with the same facts is harmless.
+    #[submit]
+    async fn enter(&self, context: &mut Context, call: EnterOrganisation) -> Result<Organisation, Refusal>;
+
+    /// One organisation; for everybody on the channel.
+    #[evaluate]
+    async fn organisation(&self, context: &mut Context, msp_id: MspId) -> Result<Organisation, Refusal>;
+
+    /// All organisations, by MSP id; for everybody on the channel.
+    #[evaluate]
+    async fn organisations(&self, context: &mut Context) -> Result<Vec<Organisation>, Refusal>;
+}

@@ -1,0 +1,187 @@
+//! Texts that name things or carry key material: each is checked once, when it is made, and never again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::limit;
+
+/// A text that is not what it should be; says what would be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {form}")]
+pub struct Malformed {
+    what: &'static str,
+    form: &'static str,
+}
+
+impl Malformed {
+    /// `what` must be `form`.
+    pub const fn new(what: &'static str, form: &'static str) -> Self {
+        Self { what, form }
+    }
+}
+
+macro_rules! parsed_text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $is_well_formed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Malformed;
+
+            fn try_from(text: String) -> Result<Self, Malformed> {
+                let is_well_formed: fn(&str) -> bool = $is_well_formed;
+                if is_well_formed(&text) { Ok(Self(text)) } else { Err(Malformed::new($what, $form)) }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+parsed_text!(
+    /// A member's pseudonym on the ledger, chosen at registration: 1 to 64 of a-z, 0-9 and `-`. Never a name or a record number.
+    MemberId, "a member id", "1 to 64 characters of a-z, 0-9 and -", is_id
+);
+parsed_text!(
+    /// A link's id, chosen by the publisher, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    LinkId, "a link id", "1 to 64 characters of a-z, 0-9 and -", is_id
+);
+parsed_text!(
+    /// A consent's id, chosen by the patient, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    ConsentId, "a consent id", "1 to 64 characters of a-z, 0-9 and -", is_id
+);
+parsed_text!(
+    /// An organisation, named by its Fabric membership service provider: 1 to 64 of letters, digits, `-`, `_` and `.`.
+    MspId, "an MSP id", "1 to 64 letters, digits, hyphens, underscores and full stops",
+    |text| has_length(text, limit::ID_CHARACTERS) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+);
+parsed_text!(
+    /// SHA-256 of a public key's SPKI DER, 64 lower-case hexadecimal digits.
+    KeyHash, "a key hash", "64 lower-case hexadecimal digits (SHA-256 of the key's SPKI DER)", is_sha256
+);
+parsed_text!(
+    /// SHA-256 of the encrypted content, 64 lower-case hexadecimal digits.
+    ContentHash, "a content hash", "64 lower-case hexadecimal digits (SHA-256 of the encrypted content)", is_sha256
+);
+parsed_text!(
+    /// A keyed commitment (HMAC-SHA-256) to the plain content, 64 lower-case hexadecimal digits.
+    Commitment, "a commitment", "64 lower-case hexadecimal digits", is_sha256
+);
+parsed_text!(
+    /// Fabric's transaction id, 64 lower-case hexadecimal digits.
+    TransactionId, "a transaction id", "64 lower-case hexadecimal digits", is_sha256
+);
+parsed_text!(
+    /// A P-256 public key: the 91 bytes of its uncompressed SPKI DER (RFC 5480) in base64. That the point lies on the curve is for
+    /// the chaincode to check, which has the arithmetic.
+    PublicKey, "a public key", "the base64 of a P-256 key's SPKI DER with an uncompressed point (RFC 5480)", is_p256_spki
+);
+parsed_text!(
+    /// A sealed payload: base64 of HPKE's encapsulated key and ciphertext, at most 2,048 characters.
+    Sealed, "a sealed payload", "at most 2048 characters of padded base64", |text| has_length(text, limit::SEALED_CHARACTERS) && is_base64(text)
+);
+parsed_text!(
+    /// Why somebody did something, 1 to 200 characters without control characters. It stays on the ledger for ever: write no name,
+    /// date of birth, record number or finding in it.
+    Reason, "a reason", "1 to 200 characters without control characters",
+    |text| !text.trim().is_empty() && text.chars().count() <= limit::REASON_CHARACTERS && !text.chars().any(char::is_control)
+);
+parsed_text!(
+    /// Where an organisation's gateway is reached, `https://host[:port]`, at most 256 characters, no path.
+    GatewayUrl, "a gateway address", "https://host or https://host:port, at most 256 characters", is_gateway_url
+);
+parsed_text!(
+    /// A media type (RFC 6838) without blanks, such as `application/fhir+json`, at most 128 characters.
+    MediaType, "a media type", "type/subtype with parameters and no blanks, at most 128 characters (RFC 6838)", is_media_type
+);
+
+impl KeyHash {
+    /// The hash of a key, from its 32 bytes.
+    pub fn from_bytes(hash: &[u8; 32]) -> Self {
+        Self(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+fn has_length(text: &str, at_most: usize) -> bool {
+    (1..=at_most).contains(&text.len())
+}
+
+fn is_id(text: &str) -> bool {
+    has_length(text, limit::ID_CHARACTERS)
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn is_base64(text: &str) -> bool {
+    let unpadded = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    text.len().is_multiple_of(4)
+        && unpadded.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+}
+
+/// The first 27 of the 91 bytes are the same for every uncompressed P-256 key, and 27 bytes are 36 characters exactly.
+fn is_p256_spki(text: &str) -> bool {
+    text.len() == 124
+        && text.starts_with("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE")
+        && text.ends_with("==")
+        && is_base64(text)
+}
+
+fn is_gateway_url(text: &str) -> bool {
+    let Some(authority) = text.strip_prefix("https://") else { return false };
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "443"));
+    text.len() <= limit::URL_CHARACTERS
+        && !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+        && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_media_type(text: &str) -> bool {
+    let (kind, subtype) = text.split_once('/').unwrap_or_default();
+    let is_token = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    let mut parameters = subtype.split(';');
+    has_length(text, limit::MEDIA_TYPE_CHARACTERS)
+        && is_token(kind)
+        && parameters.next().is_some_and(is_token)
+        && parameters.all(|one| one.split_once('=').is_some_and(|(name, value)| is_token(name) && is_token(value)))
+}

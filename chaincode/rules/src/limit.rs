@@ -1,0 +1,31 @@
+//! The limits of sizes and counts. Each is enforced where the value is parsed or decided on.
+
+/// Characters of an id that a caller chooses.
+pub const ID_CHARACTERS: usize = 64;
+/// Characters of a free-text reason. It stays on the ledger for ever: no names, dates of birth, record numbers or findings.
+pub const REASON_CHARACTERS: usize = 200;
+/// Characters of a gateway's address.
+pub const URL_CHARACTERS: usize = 256;
+/// Characters of a media type.
+pub const MEDIA_TYPE_CHARACTERS: usize = 128;
+/// Characters of one sealed payload in base64.
+pub const SEALED_CHARACTERS: usize = 2048;
+/// Bytes of one encrypted record (4 GiB).
+pub const CONTENT_BYTES: u64 = 1 << 32;
+/// Envelopes that one publication may bring.
+pub const ENVELOPES: usize = 64;
+/// Organisations that one consortium may found.
+pub const ORGANISATIONS: usize = 64;
+/// Consents in force for one patient: an opening reads them all at once.
+pub const CONSENTS_IN_FORCE: usize = 256;
+/// Links that one consent may name.
+pub const NAMED_LINKS: usize = 32;
+/// Items on a page when the caller does not say.
+pub const PAGE_DEFAULT: u32 = 20;
+/// Items on a page at most.
+pub const PAGE: u32 = 100;
+/// Index entries and named links that one page looks at, so that its cost is bounded whatever the patient's number of
+/// links; a page that reaches it is shorter than asked for and has a token to go on.
+pub const PAGE_SCAN: u32 = 200;
+/// Characters of a page token.
+pub const PAGE_TOKEN_CHARACTERS: usize = 512;
