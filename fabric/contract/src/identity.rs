@@ -1,0 +1,131 @@
+//! Who calls: the identity that signed the proposal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use fabric_protos::msp::SerializedIdentity;
+use openssl::sha::sha256;
+use prost::Message;
+use serde::Deserialize;
+use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::oid_registry::{OID_X509_ORGANIZATIONAL_UNIT, asn1_rs::oid};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name, parse_x509_pem};
+
+/// The identity that signed the proposal; the peer has checked its certificate and the signature.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    msp_id: String,
+    certificate_der: Vec<u8>,
+    key_hash: [u8; 32],
+    organizational_units: Vec<String>,
+    id: String,
+    attributes: BTreeMap<String, String>,
+}
+
+/// Fabric's certificate authority writes attributes into this extension, as JSON.
+#[derive(Deserialize)]
+struct Attributes {
+    attrs: BTreeMap<String, String>,
+}
+
+impl ClientIdentity {
+    /// The MSP that vouches for the certificate.
+    pub fn msp_id(&self) -> &str {
+        &self.msp_id
+    }
+
+    /// The X.509 certificate, DER.
+    pub fn certificate_der(&self) -> &[u8] {
+        &self.certificate_der
+    }
+
+    /// SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER): stays the same when a certificate is renewed for its key.
+    pub fn key_hash(&self) -> [u8; 32] {
+        self.key_hash
+    }
+
+    /// Whether the certificate's subject names this organizational unit, such as `admin` or `client`.
+    pub fn has_organizational_unit(&self, unit: &str) -> bool {
+        self.organizational_units.iter().any(|known| known == unit)
+    }
+
+    /// The id that the official SDKs give: base64 of `x509::` subject `::` issuer, both as RFC 2253 writes them.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// An attribute that Fabric's certificate authority put into the certificate (extension 1.2.3.4.5.6.7.8.1).
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// Reads a proposal's creator.
+    pub(crate) fn read(creator: &[u8]) -> Result<Self, String> {
+        let identity =
+            SerializedIdentity::decode(creator).map_err(|error| format!("the creator cannot be read: {error}"))?;
+        let (_, pem) = parse_x509_pem(&identity.id_bytes).map_err(|_| "the creator's certificate is not PEM")?;
+        let (_, certificate) =
+            X509Certificate::from_der(&pem.contents).map_err(|error| format!("the creator's certificate: {error}"))?;
+
+        let subject = certificate.subject();
+        let organizational_units = subject
+            .iter_by_oid(&OID_X509_ORGANIZATIONAL_UNIT)
+            .filter_map(|unit| unit.as_str().ok().map(str::to_owned))
+            .collect();
+        let attributes = certificate
+            .get_extension_unique(&oid!(1.2.3.4.5.6.7.8.1))
+            .map_err(|_| "the creator's certificate has the attribute extension twice")?
+            .map(|extension| serde_json::from_slice::<Attributes>(extension.value))
+            .transpose()
+            .map_err(|error| format!("the attributes in the creator's certificate: {error}"))?
+            .map(|attributes| attributes.attrs);
+        let id = format!("x509::{}::{}", distinguished_name(subject), distinguished_name(certificate.issuer()));
+
+        Ok(Self {
+            msp_id: identity.mspid,
+            key_hash: sha256(certificate.public_key().raw),
+            organizational_units,
+            id: STANDARD.encode(id),
+            attributes: attributes.unwrap_or_default(),
+            certificate_der: pem.contents,
+        })
+    }
+}
+
+/// RFC 2253: the last part first, joined by commas, parts of one set by `+`.
+fn distinguished_name(name: &X509Name<'_>) -> String {
+    let mut sets: Vec<String> = name
+        .iter()
+        .map(|set| {
+            let parts: Vec<String> = set
+                .iter()
+                .map(|part| {
+                    let oid = part.attr_type();
+                    let kind = oid2abbrev(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned);
+                    format!("{kind}={}", escaped(part.as_str().unwrap_or_default()))
+                })
+                .collect();
+            parts.join("+")
+        })
+        .collect();
+    sets.reverse();
+    sets.join(",")
+}
+
+fn escaped(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let last = value.chars().count().saturating_sub(1);
+    for (position, character) in value.chars().enumerate() {
+        let special = match character {
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
+            '#' => position == 0,
+            ' ' => position == 0 || position == last,
+            _ => false,
+        };
+        // Writing to a String does not fail.
+        let _ = if special { write!(text, "\\{character}") } else { write!(text, "{character}") };
+    }
+    text
+}

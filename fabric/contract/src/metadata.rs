@@ -1,0 +1,108 @@
+//! What a chaincode offers, in the shape that the official SDKs give it (`org.hyperledger.fabric:GetMetadata`).
+
+use std::sync::Arc;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::chaincode::Contract;
+
+pub(crate) const SYSTEM_CONTRACT: &str = "org.hyperledger.fabric";
+pub(crate) const SYSTEM_FUNCTION: &str = "GetMetadata";
+
+/// One contract's functions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContractMetadata {
+    /// What it is for: the trait's documentation.
+    pub description: &'static str,
+    /// In the order of the trait.
+    pub functions: Vec<FunctionMetadata>,
+}
+
+/// One function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionMetadata {
+    /// The name on the wire, without the contract's.
+    pub name: &'static str,
+    /// What it does: the function's documentation.
+    pub description: &'static str,
+    /// Whether it is meant to be submitted or only evaluated.
+    pub kind: FunctionKind,
+    /// Names and JSON schemas.
+    pub parameters: Vec<(&'static str, Value)>,
+    /// JSON schema of the result.
+    pub returns: Value,
+}
+
+/// What a function is meant for. Clients may still do either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// It writes: endorsed, ordered, committed.
+    Submit,
+    /// It only reads: one peer answers.
+    Evaluate,
+}
+
+/// The JSON schema of a type, for [`ContractMetadata`].
+pub fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    schemas.subschema_for::<T>().to_value()
+}
+
+pub(crate) fn describe(contracts: &[Arc<dyn Contract>]) -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut schemas = settings.into_generator();
+
+    let mut described = Map::new();
+    for (position, contract) in contracts.iter().enumerate() {
+        let metadata = contract.metadata(&mut schemas);
+        let mut entry = contract_entry(contract.name(), &metadata);
+        if position == 0 {
+            entry["default"] = true.into();
+        }
+        described.insert(contract.name().to_owned(), entry);
+    }
+    described.insert(SYSTEM_CONTRACT.to_owned(), contract_entry(SYSTEM_CONTRACT, &system_contract()));
+
+    json!({
+        "info": { "title": "undefined", "version": "latest" },
+        "contracts": described,
+        "components": { "schemas": schemas.take_definitions(true) },
+    })
+}
+
+fn contract_entry(name: &str, contract: &ContractMetadata) -> Value {
+    let mut info = json!({ "title": name, "version": "latest" });
+    describe_in(&mut info, contract.description);
+    let transactions: Vec<Value> = contract.functions.iter().map(function_entry).collect();
+    json!({ "name": name, "info": info, "transactions": transactions })
+}
+
+fn function_entry(function: &FunctionMetadata) -> Value {
+    let tag = match function.kind {
+        FunctionKind::Submit => json!(["submit", "SUBMIT"]),
+        FunctionKind::Evaluate => json!(["evaluate", "EVALUATE"]),
+    };
+    let parameters: Vec<Value> =
+        function.parameters.iter().map(|(name, schema)| json!({ "name": name, "schema": schema })).collect();
+    let mut entry = json!({ "name": function.name, "tag": tag, "parameters": parameters, "returns": function.returns });
+    describe_in(&mut entry, function.description);
+    entry
+}
+
+fn describe_in(entry: &mut Value, description: &str) {
+    if !description.is_empty() {
+        entry["description"] = description.into();
+    }
+}
+
+fn system_contract() -> ContractMetadata {
+    let metadata = FunctionMetadata {
+        name: SYSTEM_FUNCTION,
+        description: "",
+        kind: FunctionKind::Evaluate,
+        parameters: Vec::new(),
+        returns: json!({ "type": "string" }),
+    };
+    ContractMetadata { description: "", functions: vec![metadata] }
+}
