@@ -1,3 +1,4 @@
+use fabric_contract::{Context, contract};
 use healthchain_rules::MemberId;
 use healthchain_rules::Refusal;
 use healthchain_rules::audit::AuditEntry;
@@ -35,14 +36,13 @@ pub struct MemberAuditQuery {
 }
 
 /// The audit trail.
-#[cfg(any())] // until fabric-contract has the macro
 #[contract(name = "Audit")]
 pub trait Audit {
     /// What was done with a patient's records and consents, newest first. For the patient.
     #[evaluate]
-    async fn of_patient(&self, context: &mut Context, query: PatientAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
+    async fn of_patient(&self, context: &Context, query: PatientAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
 
     /// What a member did, newest first. For the member, and for administrators and privacy officers of its organisation.
     #[evaluate]
-    async fn of_member(&self, context: &mut Context, query: MemberAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
+    async fn of_member(&self, context: &Context, query: MemberAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
 }

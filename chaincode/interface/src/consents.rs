@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use fabric_contract::{Context, contract};
 use healthchain_rules::{Consent, ConsentId, Effect, Grantee, LedgerTime, MemberId, Purpose, Refusal, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,7 +40,6 @@ pub struct RevokeConsent {
 }
 
 /// Patients' consents.
-#[cfg(any())] // until fabric-contract has the macro
 #[contract(name = "Consents")]
 pub trait Consents {
     /// Grants a consent over the caller's own records, a permission or a denial. At most 256 stand at a time. Repeating it with
@@ -53,5 +53,5 @@ pub trait Consents {
 
     /// The consents of the patient, who is the caller, that stand now or will; by id.
     #[evaluate]
-    async fn of_patient(&self, context: &mut Context, patient: MemberId) -> Result<Vec<Consent>, Refusal>;
+    async fn of_patient(&self, context: &Context, patient: MemberId) -> Result<Vec<Consent>, Refusal>;
 }

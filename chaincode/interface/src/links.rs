@@ -1,3 +1,4 @@
+use fabric_contract::{Context, contract};
 use healthchain_rules::{
     Category, Commitment, ContentHash, Envelope, LedgerTime, Link, LinkId, MediaType, MemberId, MspId, Opening,
     Provision, Purpose, Reason, Recipient, Refusal, TransactionId,
@@ -117,13 +118,12 @@ pub struct WithdrawLink {
 }
 
 /// Access links: publishing, finding, opening and withdrawing them.
-#[cfg(any())] // until fabric-contract has the macro
 #[contract(name = "Links")]
 pub trait Links {
     /// Whom an envelope may be sealed to at publication: the patient, the caller's organisation, and every organisation and
     /// person entitled now. For clinicians and gateways of care organisations.
     #[evaluate]
-    async fn recipients(&self, context: &mut Context, query: RecipientsQuery) -> Result<Vec<Recipient>, Refusal>;
+    async fn recipients(&self, context: &Context, query: RecipientsQuery) -> Result<Vec<Recipient>, Refusal>;
 
     /// Publishes the first version of a link with its envelopes. For clinicians. Repeating it with the same facts is harmless
     /// (the envelopes of the first call stay).
@@ -132,11 +132,11 @@ pub trait Links {
 
     /// One link; for its patient, its publisher's members and gateway, and whoever may open it now. For all others it is unknown.
     #[evaluate]
-    async fn link(&self, context: &mut Context, link: LinkId) -> Result<Link, Refusal>;
+    async fn link(&self, context: &Context, link: LinkId) -> Result<Link, Refusal>;
 
     /// A patient's links that the caller may open now for a purpose, by category and newest first.
     #[evaluate]
-    async fn permitted(&self, context: &mut Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal>;
+    async fn permitted(&self, context: &Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal>;
 
     /// Opens a link for a purpose. The decision, permitted or denied, is committed with the provision that it rests on; a denial is
     /// no refusal. Only an unknown caller and an unknown link are refused.
@@ -145,16 +145,16 @@ pub trait Links {
 
     /// An opening, for the opener's and the publisher's organisations: their gateways and active members. For all others it is unknown.
     #[evaluate]
-    async fn opening(&self, context: &mut Context, opening: TransactionId) -> Result<Opening, Refusal>;
+    async fn opening(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal>;
 
     /// The envelope of a permitted opening that is still in force, if it has been added: for the opener and the gateway of
     /// its organisation.
     #[evaluate]
-    async fn envelope(&self, context: &mut Context, opening: TransactionId) -> Result<Option<Envelope>, Refusal>;
+    async fn envelope(&self, context: &Context, opening: TransactionId) -> Result<Option<Envelope>, Refusal>;
 
     /// The publisher's own envelope of a version, for the publisher's gateway, which seals others from it.
     #[evaluate]
-    async fn custodian_envelope(&self, context: &mut Context, link: LinkId, version: u32) -> Result<Envelope, Refusal>;
+    async fn custodian_envelope(&self, context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal>;
 
     /// Adds the envelope that a permitted opening, still in force, asks for. For the publisher's gateway. Repeating it with the same
     /// envelope is harmless; another one for the same key is refused.

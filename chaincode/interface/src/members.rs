@@ -1,3 +1,4 @@
+use fabric_contract::{Context, contract};
 use healthchain_rules::{KeyHash, Member, MemberId, Organisation, PublicKey, Reason, Refusal, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,6 @@ pub enum Me {
 }
 
 /// The organisations' members.
-#[cfg(any())] // until fabric-contract has the macro
 #[contract(name = "Members")]
 pub trait Members {
     /// Registers a member of the caller's organisation, vouched for by the caller, an administrator. Repeating it with the same
@@ -56,9 +56,9 @@ pub trait Members {
 
     /// Who the caller is to the ledger; also for suspended members.
     #[evaluate]
-    async fn me(&self, context: &mut Context) -> Result<Me, Refusal>;
+    async fn me(&self, context: &Context) -> Result<Me, Refusal>;
 
     /// One member; for every active member and gateway, so that a consent can name it and an envelope be sealed to it.
     #[evaluate]
-    async fn member(&self, context: &mut Context, member: MemberId) -> Result<Member, Refusal>;
+    async fn member(&self, context: &Context, member: MemberId) -> Result<Member, Refusal>;
 }

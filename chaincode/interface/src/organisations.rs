@@ -1,3 +1,4 @@
+use fabric_contract::{Context, contract};
 use healthchain_rules::{GatewayUrl, KeyHash, MemberId, MspId, Organisation, OrganisationKind, PublicKey, Refusal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,6 @@ pub struct EnterOrganisation {
 }
 
 /// The consortium's organisations.
-#[cfg(any())] // until fabric-contract has the macro
 #[contract(name = "Organisations")]
 pub trait Organisations {
     /// Names the consortium's organisations, once. The caller is one of their administrators by certificate (OU `admin`).
@@ -52,9 +52,9 @@ pub trait Organisations {
 
     /// One organisation; for everybody on the channel.
     #[evaluate]
-    async fn organisation(&self, context: &mut Context, msp_id: MspId) -> Result<Organisation, Refusal>;
+    async fn organisation(&self, context: &Context, msp_id: MspId) -> Result<Organisation, Refusal>;
 
     /// All organisations, by MSP id; for everybody on the channel.
     #[evaluate]
-    async fn organisations(&self, context: &mut Context) -> Result<Vec<Organisation>, Refusal>;
+    async fn organisations(&self, context: &Context) -> Result<Vec<Organisation>, Refusal>;
 }

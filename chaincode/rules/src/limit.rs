@@ -20,6 +20,8 @@ pub const ORGANISATIONS: usize = 64;
 pub const CONSENTS_IN_FORCE: usize = 256;
 /// Links that one consent may name.
 pub const NAMED_LINKS: usize = 32;
+/// Links that all of a patient's consents in force may name together.
+pub const NAMED_LINKS_IN_FORCE: usize = 1024;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

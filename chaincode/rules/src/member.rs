@@ -1,11 +1,14 @@
-//! Members: persons and programs, each with a certificate of its organisation.
+//! Members: persons and programs, each with a certificate of its organisation. Who a caller is, and how members are registered
+//! and suspended.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::identifier::{KeyHash, MemberId, MspId, Reason};
 use crate::organisation::{EncryptionKey, Organisation};
-use crate::role::Role;
+use crate::outcome::Outcome;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// A person or program of an organisation, under a pseudonym.
@@ -58,6 +61,27 @@ pub enum Standing {
     },
 }
 
+/// Who signed the transaction, as the certificate says. Fabric has checked certificate and signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The organisation whose authority issued the certificate.
+    pub msp_id: MspId,
+    /// SHA-256 of the certificate's public key.
+    pub key_hash: KeyHash,
+    /// Whether the certificate is an administrator's (OU `admin`).
+    pub is_administrator: bool,
+}
+
+/// Whose a signing key is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyHolder {
+    /// A member's.
+    Member(MemberId),
+    /// The gateway's of an organisation.
+    Gateway(MspId),
+}
+
 /// Who signed the transaction, as the ledger knows it by the certificate's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -74,4 +98,222 @@ pub struct Actor {
     pub member: Member,
     /// Its organisation.
     pub organisation: Organisation,
+}
+
+/// Proof that the member may be registered.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayRegister(());
+
+/// Proof that the member's standing may change so.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayChangeStanding(());
+
+/// A member to be registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its pseudonym.
+    pub id: MemberId,
+    /// What it is.
+    pub role: Role,
+    /// The hash of its certificate's public key.
+    pub key_hash: KeyHash,
+    /// Its encryption key.
+    pub encryption_key: EncryptionKey,
+}
+
+impl Caller {
+    /// Who the signer is: `holder` is what the ledger knows of the signer's key, `member` the member that it names, `organisation`
+    /// the signer's. A key of one organisation's member under another organisation's certificate is nobody's.
+    pub fn identify(
+        signer: &Signer,
+        holder: Option<&KeyHolder>,
+        member: Option<Member>,
+        organisation: Option<Organisation>,
+    ) -> Result<Self, Refusal> {
+        let unknown = || {
+            Refusal::new(
+                RefusalCode::UnknownCaller,
+                format!(
+                    "no member or gateway of {} is registered with this certificate's key: have it registered",
+                    signer.msp_id
+                ),
+            )
+        };
+        let organisation = organisation.filter(|found| found.msp_id == signer.msp_id).ok_or_else(unknown)?;
+        match holder {
+            Some(KeyHolder::Member(id)) => {
+                let is_signer = |found: &Member| {
+                    found.id == *id && found.organisation == signer.msp_id && found.key_hash == signer.key_hash
+                };
+                let member = member.filter(is_signer).ok_or_else(unknown)?;
+                Ok(Self::Member(Box::new(Actor { member, organisation })))
+            }
+            Some(KeyHolder::Gateway(msp_id)) if *msp_id == signer.msp_id => Ok(Self::Custodian(organisation)),
+            Some(KeyHolder::Gateway(_)) | None => Err(unknown()),
+        }
+    }
+
+    /// The caller's organisation.
+    pub fn organisation(&self) -> &Organisation {
+        match self {
+            Self::Member(actor) => &actor.organisation,
+            Self::Custodian(organisation) => organisation,
+        }
+    }
+
+    /// The member, of whatever standing; gateways are refused.
+    pub fn member(&self) -> Result<&Actor, Refusal> {
+        match self {
+            Self::Member(actor) => Ok(actor),
+            Self::Custodian(_) => Err(Refusal::new(RefusalCode::NotPermitted, "a member must do this, not a gateway")),
+        }
+    }
+
+    /// The member, if it may act.
+    pub fn active_member(&self) -> Result<&Actor, Refusal> {
+        let actor = self.member()?;
+        actor.member.require_active()?;
+        Ok(actor)
+    }
+
+    /// The member, if it may act and its role has the permission.
+    pub fn permitted_member(&self, permission: Permission) -> Result<&Actor, Refusal> {
+        let actor = self.active_member()?;
+        if actor.member.role.may(permission) {
+            Ok(actor)
+        } else {
+            Err(Refusal::new(RefusalCode::NotPermitted, format!("the role {} may not do this", actor.member.role)))
+        }
+    }
+
+    /// Refuses members who may not act; gateways may.
+    pub fn require_active(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Member(actor) => actor.member.require_active(),
+            Self::Custodian(_) => Ok(()),
+        }
+    }
+
+    /// The organisation for which the caller is key custodian; members are refused.
+    pub fn custodian(&self) -> Result<&Organisation, Refusal> {
+        match self {
+            Self::Custodian(organisation) => Ok(organisation),
+            Self::Member(actor) => {
+                actor.member.require_active()?;
+                Err(Refusal::new(RefusalCode::NotPermitted, "an organisation's gateway must do this, not a member"))
+            }
+        }
+    }
+
+    /// Whether the caller is this member.
+    pub fn is(&self, id: &MemberId) -> bool {
+        matches!(self, Self::Member(actor) if actor.member.id == *id)
+    }
+}
+
+impl Member {
+    fn require_active(&self) -> Result<(), Refusal> {
+        match self.standing {
+            Standing::Active => Ok(()),
+            Standing::Suspended { .. } => Err(Refusal::new(
+                RefusalCode::MemberSuspended,
+                "this member is suspended: ask an administrator of its organisation",
+            )),
+            Standing::Retired { .. } => Err(Refusal::new(RefusalCode::MemberRetired, "this member is retired")),
+        }
+    }
+}
+
+/// Whether the caller may register this member; `existing` has its id, `key_holder` its key.
+pub fn decide_registration(
+    caller: &Caller,
+    existing: Option<&Member>,
+    key_holder: Option<&KeyHolder>,
+    new: Registration,
+    at: LedgerTime,
+) -> Result<Outcome<Member, MayRegister>, Refusal> {
+    let actor = caller.permitted_member(Permission::RegisterMember)?;
+    if !new.role.belongs_in(actor.organisation.kind) {
+        return Err(Refusal::new(
+            RefusalCode::NotPermitted,
+            format!("an organisation of this kind has no members of role {}", new.role),
+        ));
+    }
+    if let Some(existing) = existing {
+        let is_same = existing.organisation == actor.organisation.msp_id
+            && existing.role == new.role
+            && existing.key_hash == new.key_hash
+            && existing.encryption_key == new.encryption_key;
+        return if is_same {
+            Ok(Outcome::Repeated(existing.clone()))
+        } else {
+            Err(Refusal::new(RefusalCode::MemberExists, "the member's id is taken: choose another"))
+        };
+    }
+    if key_holder.is_some() {
+        return Err(Refusal::new(
+            RefusalCode::KeyTaken,
+            "the certificate's key is somebody else's: issue one with a new key",
+        ));
+    }
+    let member = Member {
+        id: new.id,
+        organisation: actor.organisation.msp_id.clone(),
+        role: new.role,
+        key_hash: new.key_hash,
+        encryption_key: new.encryption_key,
+        attestation: Attestation { by: actor.member.id.clone(), at },
+        standing: Standing::Active,
+    };
+    Ok(Outcome::Decided(member, MayRegister(())))
+}
+
+/// Whether the caller may suspend this member.
+pub fn decide_suspension(
+    caller: &Caller,
+    member: Option<Member>,
+    reason: Reason,
+    at: LedgerTime,
+) -> Result<Outcome<Member, MayChangeStanding>, Refusal> {
+    let actor = caller.permitted_member(Permission::SuspendMember)?;
+    let member = own_member(actor, member)?;
+    if member.id == actor.member.id {
+        return Err(Refusal::new(RefusalCode::OwnSuspension, "nobody suspends oneself: ask another administrator"));
+    }
+    match &member.standing {
+        Standing::Active => {
+            let standing = Standing::Suspended { by: actor.member.id.clone(), at, reason };
+            Ok(Outcome::Decided(Member { standing, ..member }, MayChangeStanding(())))
+        }
+        Standing::Suspended { reason: standing, .. } if *standing == reason => Ok(Outcome::Repeated(member)),
+        Standing::Suspended { .. } => {
+            Err(Refusal::new(RefusalCode::StandingConflict, "the member is suspended already, for another reason"))
+        }
+        Standing::Retired { .. } => Err(Refusal::new(RefusalCode::StandingConflict, "the member is retired")),
+    }
+}
+
+/// Whether the caller may let this member act again.
+pub fn decide_reinstatement(
+    caller: &Caller,
+    member: Option<Member>,
+) -> Result<Outcome<Member, MayChangeStanding>, Refusal> {
+    let actor = caller.permitted_member(Permission::SuspendMember)?;
+    let member = own_member(actor, member)?;
+    match member.standing {
+        Standing::Active => Ok(Outcome::Repeated(member)),
+        Standing::Suspended { .. } => {
+            Ok(Outcome::Decided(Member { standing: Standing::Active, ..member }, MayChangeStanding(())))
+        }
+        Standing::Retired { .. } => Err(Refusal::new(RefusalCode::StandingConflict, "the member is retired")),
+    }
+}
+
+fn own_member(actor: &Actor, member: Option<Member>) -> Result<Member, Refusal> {
+    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
+    if member.organisation == actor.organisation.msp_id {
+        Ok(member)
+    } else {
+        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask an administrator there"))
+    }
 }

@@ -4,9 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
+use crate::consent::{ConsentBook, Effect, Grantee, Subject, Wanted};
 use crate::identifier::{ConsentId, LinkId, MemberId, MspId, TransactionId};
-use crate::link::{Content, Recipient};
+use crate::link::{Content, Holder, Link, LinkState, Recipient};
+use crate::member::{Actor, Caller, Standing};
+use crate::organisation::EncryptionKey;
 use crate::purpose::Purpose;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// The fact that somebody asked to open a link, and what was decided. Named by its transaction; never changes.
@@ -90,6 +95,8 @@ pub enum Denial {
     MemberSuspended,
     /// The opener is retired.
     MemberRetired,
+    /// The opener's organisation does not take part.
+    OrganisationNotActive,
     /// The publisher withdrew the link.
     LinkWithdrawn,
     /// The opener's role never opens records for this purpose.
@@ -108,11 +115,233 @@ impl Denial {
         match self {
             Self::MemberSuspended => "member-suspended",
             Self::MemberRetired => "member-retired",
+            Self::OrganisationNotActive => "organisation-not-active",
             Self::LinkWithdrawn => "link-withdrawn",
             Self::PurposeNotPermitted => "purpose-not-permitted",
             Self::PatientDenied => "patient-denied",
             Self::RestrictedWithoutConsent => "restricted-without-consent",
             Self::ConsentRequired => "consent-required",
         }
+    }
+}
+
+/// Proof that an opening was decided by the rules.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decided(());
+
+/// Whether somebody may have a record, and through whose key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entitlement {
+    /// May have it, through a key of this kind.
+    Entitled {
+        /// By which provision.
+        provision: Provision,
+        /// Whose key envelopes are sealed to.
+        through: KeyOf,
+    },
+    /// May not.
+    NotEntitled {
+        /// Why.
+        reason: Denial,
+        /// The provision that denies, where there is one.
+        provision: Option<Provision>,
+    },
+}
+
+/// Whose key envelopes are sealed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOf {
+    /// The person's.
+    Member,
+    /// The person's organisation's, which its gateway uses for a member only after the member's opening.
+    Organisation,
+}
+
+/// Whether `subject` may have `wanted`, a record of `patient`, for `purpose`. In this order: the patient's own access; what the role
+/// never does; the patient's denials; direct access for treatment; the patient's permissions.
+pub fn entitlement(
+    subject: Subject<'_>,
+    patient: &MemberId,
+    wanted: Wanted<'_>,
+    book: &ConsentBook,
+    purpose: Purpose,
+    at: LedgerTime,
+) -> Entitlement {
+    if subject.member == Some(patient) && purpose == Purpose::Personal {
+        return Entitlement::Entitled { provision: Provision::Rule(Rule::OwnAccess), through: KeyOf::Member };
+    }
+    if !subject.role.may(Permission::OpenLink) || !subject.role.purposes().contains(&purpose) {
+        return Entitlement::NotEntitled { reason: Denial::PurposeNotPermitted, provision: None };
+    }
+    if let Some((consent, _)) = book.provision(Effect::Deny, subject, wanted, purpose, at) {
+        let provision = Some(Provision::Consent(consent.clone()));
+        return Entitlement::NotEntitled { reason: Denial::PatientDenied, provision };
+    }
+    if let Some(rule) = direct_access(subject.role, wanted.category, purpose) {
+        return Entitlement::Entitled { provision: Provision::Rule(rule), through: KeyOf::Organisation };
+    }
+    if let Some((consent, terms)) = book.provision(Effect::Permit, subject, wanted, purpose, at) {
+        let through = match terms.grantee() {
+            Grantee::Member(_) => KeyOf::Member,
+            Grantee::Organisation(_) | Grantee::Role(_) => KeyOf::Organisation,
+        };
+        return Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through };
+    }
+    let reason = match wanted.category {
+        Category::Restricted => Denial::RestrictedWithoutConsent,
+        _ => Denial::ConsentRequired,
+    };
+    Entitlement::NotEntitled { reason, provision: None }
+}
+
+/// Whether the caller may open the link for the purpose, as the ledger stands at this time. A denial is a decision, too, and is
+/// committed; gateways open nothing and are refused.
+pub fn decide(
+    caller: &Caller,
+    link: &Link,
+    book: &ConsentBook,
+    purpose: Purpose,
+    at: LedgerTime,
+) -> Result<Decision, Refusal> {
+    let actor = caller.member()?;
+    Ok(decide_for(actor, link, book, purpose, at))
+}
+
+/// The opening that `transaction` asks for, decided.
+pub fn decide_opening(
+    caller: &Caller,
+    link: &Link,
+    book: &ConsentBook,
+    purpose: Purpose,
+    transaction: TransactionId,
+    at: LedgerTime,
+) -> Result<(Opening, Decided), Refusal> {
+    let actor = caller.member()?;
+    let opening = Opening {
+        transaction,
+        time: at,
+        link: link.id.clone(),
+        version: link.current.number,
+        category: link.category,
+        patient: link.patient.clone(),
+        publisher: link.publisher.clone(),
+        opener: actor.member.id.clone(),
+        organisation: actor.organisation.msp_id.clone(),
+        purpose,
+        decision: decide_for(actor, link, book, purpose, at),
+    };
+    Ok((opening, Decided(())))
+}
+
+/// Whether a committed opening still holds: it was permitted, and the same opener would be permitted the same version for the same
+/// purpose now. Gives its recipient.
+pub fn require_in_force<'a>(
+    opening: &'a Opening,
+    opener: &Actor,
+    link: &Link,
+    book: &ConsentBook,
+    at: LedgerTime,
+) -> Result<&'a Recipient, Refusal> {
+    let not_in_force = || {
+        Refusal::new(RefusalCode::OpeningNotInForce, "the opening is not, or no longer, permitted: open the link again")
+    };
+    let Decision::Permitted { recipient, .. } = &opening.decision else { return Err(not_in_force()) };
+    let is_same =
+        opener.member.id == opening.opener && link.id == opening.link && link.current.number == opening.version;
+    match decide_for(opener, link, book, opening.purpose, at) {
+        Decision::Permitted { recipient: now, .. } if is_same && now == *recipient => Ok(recipient),
+        Decision::Permitted { .. } | Decision::Denied { .. } => Err(not_in_force()),
+    }
+}
+
+/// Whether the caller may know of this opening: its opener, and the gateways, administrators and privacy officers of the
+/// opener's and the publisher's organisations. For all others it is unknown.
+pub fn decide_reading(caller: &Caller, opening: Option<Opening>) -> Result<Opening, Refusal> {
+    caller.require_active()?;
+    let may_know = |opening: &Opening| {
+        let organisation = &caller.organisation().msp_id;
+        let is_party = *organisation == opening.publisher || *organisation == opening.organisation;
+        match caller {
+            Caller::Custodian(_) => is_party,
+            Caller::Member(actor) => {
+                actor.member.id == opening.opener
+                    || is_party && actor.member.role.may(Permission::ReadOrganisationAudit)
+            }
+        }
+    };
+    opening.filter(may_know).ok_or_else(unknown_opening)
+}
+
+/// Whether the caller may have this opening's envelope: its opener, and the gateway of the opener's organisation.
+pub fn decide_reading_envelope(caller: &Caller, opening: Option<Opening>) -> Result<Opening, Refusal> {
+    let opening = decide_reading(caller, opening)?;
+    let is_gateway = matches!(caller, Caller::Custodian(organisation) if organisation.msp_id == opening.organisation);
+    if caller.is(&opening.opener) || is_gateway {
+        Ok(opening)
+    } else {
+        Err(Refusal::new(
+            RefusalCode::NotPermitted,
+            "the envelope is for the opener and the gateway of its organisation",
+        ))
+    }
+}
+
+pub(crate) fn unknown_opening() -> Refusal {
+    Refusal::new(RefusalCode::UnknownOpening, "no such opening")
+}
+
+impl Decision {
+    /// Whether it permits.
+    pub const fn is_permitted(&self) -> bool {
+        matches!(self, Self::Permitted { .. })
+    }
+}
+
+fn decide_for(opener: &Actor, link: &Link, book: &ConsentBook, purpose: Purpose, at: LedgerTime) -> Decision {
+    let denied = |reason| Decision::Denied { reason, provision: None };
+    match opener.member.standing {
+        Standing::Active => {}
+        Standing::Suspended { .. } => return denied(Denial::MemberSuspended),
+        Standing::Retired { .. } => return denied(Denial::MemberRetired),
+    }
+    match link.state {
+        LinkState::Active => {}
+        LinkState::Withdrawn { .. } => return denied(Denial::LinkWithdrawn),
+    }
+    let wanted = Wanted { link: Some(&link.id), category: link.category };
+    match entitlement(opener.subject(), &link.patient, wanted, book, purpose, at) {
+        Entitlement::Entitled { provision, through } => match opener.recipient(through) {
+            Some(recipient) => Decision::Permitted { provision, recipient, content: link.current.content.clone() },
+            None => denied(Denial::OrganisationNotActive),
+        },
+        Entitlement::NotEntitled { reason, provision } => Decision::Denied { reason, provision },
+    }
+}
+
+impl Actor {
+    /// This member, as consents can name it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { member: Some(&self.member.id), organisation: &self.organisation.msp_id, role: self.member.role }
+    }
+
+    fn recipient(&self, through: KeyOf) -> Option<Recipient> {
+        let with = |holder, key: &EncryptionKey| Recipient { holder, key: key.clone() };
+        match through {
+            KeyOf::Member => Some(with(Holder::Member(self.member.id.clone()), &self.member.encryption_key)),
+            KeyOf::Organisation => {
+                let key = self.organisation.encryption_key()?;
+                Some(with(Holder::Organisation(self.organisation.msp_id.clone()), key))
+            }
+        }
+    }
+}
+
+fn direct_access(role: Role, category: Category, purpose: Purpose) -> Option<Rule> {
+    if purpose != Purpose::Treatment || !role.opens_directly().contains(&category) {
+        return None;
+    }
+    match role {
+        Role::Pharmacist => Some(Rule::PharmacyTreatment),
+        _ => Some(Rule::DirectTreatment),
     }
 }

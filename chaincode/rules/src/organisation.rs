@@ -1,9 +1,16 @@
-//! Organisations: Fabric MSPs with a kind.
+//! Organisations: Fabric MSPs with a kind. How they are founded and enter.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::identifier::{GatewayUrl, KeyHash, MspId, PublicKey};
+use crate::identifier::{GatewayUrl, KeyHash, Malformed, MemberId, MspId, PublicKey};
+use crate::limit;
+use crate::member::{Attestation, KeyHolder, Member, Signer, Standing};
+use crate::outcome::Outcome;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::Role;
 use crate::time::LedgerTime;
 
 /// What an organisation is for; it bounds the roles of its members.
@@ -87,5 +94,147 @@ impl Organisation {
             OrganisationState::Founded => None,
             OrganisationState::Active { encryption_key, .. } => Some(encryption_key),
         }
+    }
+}
+
+/// Proof that the consortium may be founded so.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayFound(());
+
+/// Proof that the organisation may enter so, with its first administrator.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayEnter(());
+
+/// What an organisation brings when it enters; its administrator's key is the signer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The organisation's key.
+    pub encryption_key: EncryptionKey,
+    /// Where its gateway is reached.
+    pub gateway_url: GatewayUrl,
+    /// The hash of its gateway's signing key.
+    pub gateway_key_hash: KeyHash,
+    /// The first administrator's pseudonym.
+    pub administrator: MemberId,
+    /// The first administrator's encryption key.
+    pub administrator_encryption_key: EncryptionKey,
+}
+
+/// What the ledger holds already of what an entry names.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryState<'a> {
+    /// The signer's organisation.
+    pub organisation: Option<&'a Organisation>,
+    /// The member with the administrator's id.
+    pub administrator: Option<&'a Member>,
+    /// Whose key the signer's is.
+    pub signing_key: Option<&'a KeyHolder>,
+    /// Whose key the gateway's is.
+    pub gateway_key: Option<&'a KeyHolder>,
+}
+
+/// Whether the signer may found the consortium with these organisations; `existing` are those on the ledger.
+pub fn decide_founding(
+    signer: &Signer,
+    existing: &[Organisation],
+    founders: Vec<(MspId, OrganisationKind)>,
+) -> Result<Outcome<Vec<Organisation>, MayFound>, Refusal> {
+    require_administrator_certificate(signer)?;
+    let count = founders.len();
+    let founders: BTreeMap<MspId, OrganisationKind> = founders.into_iter().collect();
+    if founders.len() != count || !(1..=limit::ORGANISATIONS).contains(&count) {
+        return Err(Malformed::new("the founders' list", "1 to 64 different organisations").into());
+    }
+    if !founders.contains_key(&signer.msp_id) {
+        return Err(Refusal::new(
+            RefusalCode::NotPermitted,
+            "only an organisation of the list may found the consortium",
+        ));
+    }
+    if existing.is_empty() {
+        let organisations = founders
+            .into_iter()
+            .map(|(msp_id, kind)| Organisation { msp_id, kind, state: OrganisationState::Founded })
+            .collect();
+        return Ok(Outcome::Decided(organisations, MayFound(())));
+    }
+    let founded: BTreeMap<MspId, OrganisationKind> =
+        existing.iter().map(|organisation| (organisation.msp_id.clone(), organisation.kind)).collect();
+    if founded == founders {
+        Ok(Outcome::Repeated(existing.to_vec()))
+    } else {
+        Err(Refusal::new(
+            RefusalCode::AlreadyFounded,
+            "the consortium was founded with other organisations: ask for them",
+        ))
+    }
+}
+
+/// Whether the signer may bring its organisation in, as its first administrator.
+pub fn decide_entry(
+    signer: &Signer,
+    state: EntryState<'_>,
+    entry: Entry,
+    at: LedgerTime,
+) -> Result<Outcome<(Organisation, Member), MayEnter>, Refusal> {
+    require_administrator_certificate(signer)?;
+    let organisation = state.organisation.ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::UnknownOrganisation,
+            format!("{} is not of the consortium: found it first", signer.msp_id),
+        )
+    })?;
+    let entered = Organisation {
+        state: OrganisationState::Active {
+            encryption_key: entry.encryption_key,
+            gateway_url: entry.gateway_url,
+            gateway_key_hash: entry.gateway_key_hash.clone(),
+            entered: organisation.entered().unwrap_or(at),
+        },
+        ..organisation.clone()
+    };
+    let since = state.administrator.map_or(at, |existing| existing.attestation.at);
+    let administrator = Member {
+        id: entry.administrator.clone(),
+        organisation: organisation.msp_id.clone(),
+        role: Role::Administrator,
+        key_hash: signer.key_hash.clone(),
+        encryption_key: entry.administrator_encryption_key,
+        attestation: Attestation { by: entry.administrator, at: since },
+        standing: Standing::Active,
+    };
+    if organisation.entered().is_some() {
+        return if entered == *organisation && state.administrator == Some(&administrator) {
+            Ok(Outcome::Repeated((entered, administrator)))
+        } else {
+            Err(Refusal::new(RefusalCode::AlreadyEntered, "the organisation entered with other facts: ask for them"))
+        };
+    }
+    if state.administrator.is_some() {
+        return Err(Refusal::new(RefusalCode::MemberExists, "the administrator's id is taken: choose another"));
+    }
+    if state.signing_key.is_some() || state.gateway_key.is_some() || signer.key_hash == entry.gateway_key_hash {
+        return Err(Refusal::new(
+            RefusalCode::KeyTaken,
+            "administrator and gateway each need a key that nobody else has",
+        ));
+    }
+    Ok(Outcome::Decided((entered, administrator), MayEnter(())))
+}
+
+impl Organisation {
+    fn entered(&self) -> Option<LedgerTime> {
+        match self.state {
+            OrganisationState::Founded => None,
+            OrganisationState::Active { entered, .. } => Some(entered),
+        }
+    }
+}
+
+fn require_administrator_certificate(signer: &Signer) -> Result<(), Refusal> {
+    if signer.is_administrator {
+        Ok(())
+    } else {
+        Err(Refusal::new(RefusalCode::NotPermitted, "sign with an administrator's certificate (OU=admin)"))
     }
 }
