@@ -4,12 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::consent::Effect;
+use crate::consent::{self, Effect};
+use crate::envelope::Holder;
 use crate::identifier::{ConsentId, LinkId, MemberId, MspId, Reason, TransactionId};
-use crate::link::Holder;
-use crate::opening::{Denial, Provision};
+use crate::member::{Caller, Member};
+use crate::opening::{Decision, Denial, Opening, Provision};
 use crate::purpose::Purpose;
-use crate::role::Role;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// One entry of the audit trail. Never changes.
@@ -120,4 +122,43 @@ pub enum Act {
         /// Which.
         consent: ConsentId,
     },
+}
+
+/// Proof that the caller may read this trail.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayReadTrail(());
+
+/// Whether the caller may read the trail of this patient's records: only the patient.
+pub fn decide_reading_of_patient(caller: &Caller, patient: &MemberId) -> Result<MayReadTrail, Refusal> {
+    consent::require_patient(caller, patient, Permission::ReadPatientAudit)?;
+    Ok(MayReadTrail(()))
+}
+
+/// Whether the caller may read this member's trail: the member, and administrators and privacy officers of its organisation.
+pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Result<MayReadTrail, Refusal> {
+    let actor = caller.active_member()?;
+    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
+    if actor.member.id != member.id {
+        caller.permitted_member(Permission::ReadOrganisationAudit)?;
+    }
+    if member.organisation == actor.organisation.msp_id {
+        Ok(MayReadTrail(()))
+    } else {
+        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask its privacy officer"))
+    }
+}
+
+impl Act {
+    /// What an opening leaves on the trail.
+    pub fn of_opening(opening: &Opening) -> Self {
+        let (link, category, purpose) = (opening.link.clone(), opening.category, opening.purpose);
+        match opening.decision.clone() {
+            Decision::Permitted { provision, .. } => {
+                Self::LinkOpened { link, version: opening.version, category, purpose, provision }
+            }
+            Decision::Denied { reason, provision } => {
+                Self::OpeningDenied { link, category, purpose, reason, provision }
+            }
+        }
+    }
 }

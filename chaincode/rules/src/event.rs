@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
+use crate::envelope::{Holder, Recipient};
 use crate::identifier::{ConsentId, LinkId, MemberId, MspId, TransactionId};
-use crate::link::{Holder, Recipient};
 use crate::role::Role;
 
 /// A chaincode event: its name is [`LedgerEvent::name`], its payload this value in JSON. Believe it only when its transaction is

@@ -9,6 +9,8 @@
 pub mod audit;
 pub mod category;
 pub mod consent;
+pub mod entitlement;
+pub mod envelope;
 pub mod event;
 pub mod identifier;
 pub mod limit;
@@ -24,13 +26,14 @@ pub mod time;
 
 pub use category::Category;
 pub use consent::{Consent, ConsentBook, ConsentState, Effect, Grantee, Scope, Terms};
+pub use envelope::{Envelope, Holder, Recipient};
 pub use event::LedgerEvent;
 pub use identifier::{
     Commitment, ConsentId, ContentHash, GatewayUrl, KeyHash, LinkId, Malformed, MediaType, MemberId, MspId, PublicKey,
     Reason, Sealed, TransactionId,
 };
-pub use link::{Content, Envelope, Holder, Link, LinkState, Recipient, Version};
-pub use member::{Actor, Attestation, Caller, Member, Standing};
+pub use link::{Content, Link, LinkState, Version};
+pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};
 pub use opening::{Decision, Denial, Opening, Provision, Rule};
 pub use organisation::{EncryptionKey, Organisation, OrganisationKind, OrganisationState};
 pub use outcome::Outcome;

@@ -4,8 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::identifier::{Commitment, ContentHash, KeyHash, LinkId, MediaType, MemberId, MspId, Reason, Sealed};
-use crate::organisation::EncryptionKey;
+use crate::consent::{ConsentBook, Wanted};
+use crate::entitlement::{Entitlement, entitlement};
+use crate::envelope::{self, Envelope, Recipient};
+use crate::identifier::{Commitment, ContentHash, LinkId, Malformed, MediaType, MemberId, MspId, Reason};
+use crate::limit;
+use crate::member::{Actor, Caller, Member};
+use crate::outcome::Outcome;
+use crate::purpose::Purpose;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// An encrypted pointer to a record that is kept, encrypted, by its publisher.
@@ -68,34 +76,152 @@ pub enum LinkState {
     },
 }
 
-/// Whose key an envelope is sealed to. JSON: `{"organisation": "…"}` or `{"member": "…"}`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Holder {
-    /// An organisation's key, held by its gateways.
-    Organisation(MspId),
-    /// A person's key.
-    Member(MemberId),
+/// A link to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id.
+    pub id: LinkId,
+    /// Whose record it is.
+    pub patient: MemberId,
+    /// What kind of record.
+    pub category: Category,
+    /// The encrypted content.
+    pub content: Content,
+    /// A keyed commitment to the plain content.
+    pub commitment: Commitment,
 }
 
-/// A link's payload, sealed (HPKE, RFC 9180) to one recipient's key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Envelope {
-    /// Whose key it is sealed to.
-    pub holder: Holder,
-    /// The hash of that key.
-    pub recipient_key_hash: KeyHash,
-    /// The sealed payload.
-    pub sealed: Sealed,
+/// Proof that the link may be published with its envelopes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayPublish(());
+
+/// Proof that the link may be withdrawn.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayWithdraw(());
+
+/// Whether the caller may publish this link: a clinician of an active care organisation, about a patient, with envelopes for the
+/// patient, for the own organisation, and for nobody who is not among `recipients`.
+pub fn decide_publication(
+    caller: &Caller,
+    patient: Option<&Member>,
+    existing: Option<&Link>,
+    recipients: &[Recipient],
+    draft: Draft,
+    envelopes: &[Envelope],
+    at: LedgerTime,
+) -> Result<Outcome<Link, MayPublish>, Refusal> {
+    let actor = require_publisher(caller)?;
+    let patient = require_patient(patient)?;
+    if !(1..=limit::CONTENT_BYTES).contains(&draft.content.length) {
+        return Err(Malformed::new("a content's length", "1 to 4294967296 bytes").into());
+    }
+    let link = Link {
+        id: draft.id,
+        patient: draft.patient,
+        category: draft.category,
+        publisher: actor.organisation.msp_id.clone(),
+        current: Version {
+            number: 1,
+            content: draft.content,
+            commitment: draft.commitment,
+            by: actor.member.id.clone(),
+            at,
+        },
+        state: LinkState::Active,
+    };
+    if let Some(existing) = existing {
+        return if link.is_published_as(existing) {
+            Ok(Outcome::Repeated(existing.clone()))
+        } else {
+            Err(Refusal::new(RefusalCode::LinkExists, "the link's id is taken: choose another"))
+        };
+    }
+    envelope::require_complete(envelopes, recipients, &patient.id, &link.publisher)?;
+    Ok(Outcome::Decided(link, MayPublish(())))
 }
 
-/// Somebody to seal an envelope to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Recipient {
-    /// Who.
-    pub holder: Holder,
-    /// The key, and its hash.
-    #[serde(flatten)]
-    pub key: EncryptionKey,
+/// Whether the caller may withdraw this link: a clinician of its publisher. To those who have nothing to do with it, it is unknown.
+pub fn decide_withdrawal(
+    caller: &Caller,
+    link: Option<Link>,
+    reason: Reason,
+    at: LedgerTime,
+) -> Result<Outcome<Link, MayWithdraw>, Refusal> {
+    let actor = caller.active_member()?;
+    let link = link.ok_or_else(unknown_link)?;
+    if link.publisher != actor.organisation.msp_id {
+        return Err(if link.patient == actor.member.id {
+            Refusal::new(
+                RefusalCode::OtherOrganisation,
+                "only the publisher withdraws a link: deny access by a consent instead",
+            )
+        } else {
+            unknown_link()
+        });
+    }
+    caller.permitted_member(Permission::WithdrawLink)?;
+    match &link.state {
+        LinkState::Active => {
+            let state = LinkState::Withdrawn { by: actor.member.id.clone(), at, reason };
+            Ok(Outcome::Decided(Link { state, ..link }, MayWithdraw(())))
+        }
+        LinkState::Withdrawn { reason: standing, .. } if *standing == reason => Ok(Outcome::Repeated(link)),
+        LinkState::Withdrawn { .. } => {
+            Err(Refusal::new(RefusalCode::LinkWithdrawn, "the link is withdrawn already, for another reason"))
+        }
+    }
+}
+
+/// Whether the caller may know of this link: its patient, its publisher's members and gateway, and whoever may open it now for
+/// some purpose. For all others it is unknown.
+pub fn decide_reading(
+    caller: &Caller,
+    link: Option<Link>,
+    book: &ConsentBook,
+    at: LedgerTime,
+) -> Result<Link, Refusal> {
+    caller.require_active()?;
+    let may_know = |link: &Link| {
+        let is_own = caller.organisation().msp_id == link.publisher || caller.is(&link.patient);
+        is_own || matches!(caller, Caller::Member(actor) if link.opens_to(actor, book, at))
+    };
+    link.filter(may_know).ok_or_else(unknown_link)
+}
+
+/// The member that a link's records are about: it must be a patient.
+pub fn require_patient(patient: Option<&Member>) -> Result<&Member, Refusal> {
+    patient
+        .filter(|member| member.role == Role::Patient)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownPatient, "no such patient"))
+}
+
+/// The refusal of a link that does not exist, or that the caller may not know of.
+pub fn unknown_link() -> Refusal {
+    Refusal::new(RefusalCode::UnknownLink, "no such link")
+}
+
+impl Link {
+    /// Whether both are one publication: the same facts, whoever of the publisher's members sent them and when.
+    fn is_published_as(&self, other: &Self) -> bool {
+        self.patient == other.patient
+            && self.category == other.category
+            && self.publisher == other.publisher
+            && self.current.content == other.current.content
+            && self.current.commitment == other.current.commitment
+    }
+
+    fn opens_to(&self, actor: &Actor, book: &ConsentBook, at: LedgerTime) -> bool {
+        let wanted = Wanted { link: Some(&self.id), category: self.category };
+        self.state == LinkState::Active
+            && Purpose::ALL.into_iter().any(|purpose| {
+                let found = entitlement(actor.subject(), &self.patient, wanted, book, purpose, at);
+                matches!(found, Entitlement::Entitled { .. })
+            })
+    }
+}
+
+fn require_publisher(caller: &Caller) -> Result<&Actor, Refusal> {
+    let actor = caller.permitted_member(Permission::PublishLink)?;
+    envelope::require_care_organisation(&actor.organisation)?;
+    Ok(actor)
 }

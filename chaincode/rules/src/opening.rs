@@ -4,14 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::consent::{ConsentBook, Effect, Grantee, Subject, Wanted};
+use crate::consent::{ConsentBook, Subject, Wanted};
+use crate::entitlement::{Entitlement, KeyOf, entitlement};
+use crate::envelope::{Holder, Recipient};
 use crate::identifier::{ConsentId, LinkId, MemberId, MspId, TransactionId};
-use crate::link::{Content, Holder, Link, LinkState, Recipient};
+use crate::link::{Content, Link, LinkState};
 use crate::member::{Actor, Caller, Standing};
 use crate::organisation::EncryptionKey;
 use crate::purpose::Purpose;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::role::{Permission, Role};
+use crate::role::Permission;
 use crate::time::LedgerTime;
 
 /// The fact that somebody asked to open a link, and what was decided. Named by its transaction; never changes.
@@ -129,85 +131,8 @@ impl Denial {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decided(());
 
-/// Whether somebody may have a record, and through whose key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entitlement {
-    /// May have it, through a key of this kind.
-    Entitled {
-        /// By which provision.
-        provision: Provision,
-        /// Whose key envelopes are sealed to.
-        through: KeyOf,
-    },
-    /// May not.
-    NotEntitled {
-        /// Why.
-        reason: Denial,
-        /// The provision that denies, where there is one.
-        provision: Option<Provision>,
-    },
-}
-
-/// Whose key envelopes are sealed to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyOf {
-    /// The person's.
-    Member,
-    /// The person's organisation's, which its gateway uses for a member only after the member's opening.
-    Organisation,
-}
-
-/// Whether `subject` may have `wanted`, a record of `patient`, for `purpose`. In this order: the patient's own access; what the role
-/// never does; the patient's denials; direct access for treatment; the patient's permissions.
-pub fn entitlement(
-    subject: Subject<'_>,
-    patient: &MemberId,
-    wanted: Wanted<'_>,
-    book: &ConsentBook,
-    purpose: Purpose,
-    at: LedgerTime,
-) -> Entitlement {
-    if subject.member == Some(patient) && purpose == Purpose::Personal {
-        return Entitlement::Entitled { provision: Provision::Rule(Rule::OwnAccess), through: KeyOf::Member };
-    }
-    if !subject.role.may(Permission::OpenLink) || !subject.role.purposes().contains(&purpose) {
-        return Entitlement::NotEntitled { reason: Denial::PurposeNotPermitted, provision: None };
-    }
-    if let Some((consent, _)) = book.provision(Effect::Deny, subject, wanted, purpose, at) {
-        let provision = Some(Provision::Consent(consent.clone()));
-        return Entitlement::NotEntitled { reason: Denial::PatientDenied, provision };
-    }
-    if let Some(rule) = direct_access(subject.role, wanted.category, purpose) {
-        return Entitlement::Entitled { provision: Provision::Rule(rule), through: KeyOf::Organisation };
-    }
-    if let Some((consent, terms)) = book.provision(Effect::Permit, subject, wanted, purpose, at) {
-        let through = match terms.grantee() {
-            Grantee::Member(_) => KeyOf::Member,
-            Grantee::Organisation(_) | Grantee::Role(_) => KeyOf::Organisation,
-        };
-        return Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through };
-    }
-    let reason = match wanted.category {
-        Category::Restricted => Denial::RestrictedWithoutConsent,
-        _ => Denial::ConsentRequired,
-    };
-    Entitlement::NotEntitled { reason, provision: None }
-}
-
 /// Whether the caller may open the link for the purpose, as the ledger stands at this time. A denial is a decision, too, and is
 /// committed; gateways open nothing and are refused.
-pub fn decide(
-    caller: &Caller,
-    link: &Link,
-    book: &ConsentBook,
-    purpose: Purpose,
-    at: LedgerTime,
-) -> Result<Decision, Refusal> {
-    let actor = caller.member()?;
-    Ok(decide_for(actor, link, book, purpose, at))
-}
-
-/// The opening that `transaction` asks for, decided.
 pub fn decide_opening(
     caller: &Caller,
     link: &Link,
@@ -324,7 +249,7 @@ impl Actor {
         Subject { member: Some(&self.member.id), organisation: &self.organisation.msp_id, role: self.member.role }
     }
 
-    fn recipient(&self, through: KeyOf) -> Option<Recipient> {
+    pub(crate) fn recipient(&self, through: KeyOf) -> Option<Recipient> {
         let with = |holder, key: &EncryptionKey| Recipient { holder, key: key.clone() };
         match through {
             KeyOf::Member => Some(with(Holder::Member(self.member.id.clone()), &self.member.encryption_key)),
@@ -333,15 +258,5 @@ impl Actor {
                 Some(with(Holder::Organisation(self.organisation.msp_id.clone()), key))
             }
         }
-    }
-}
-
-fn direct_access(role: Role, category: Category, purpose: Purpose) -> Option<Rule> {
-    if purpose != Purpose::Treatment || !role.opens_directly().contains(&category) {
-        return None;
-    }
-    match role {
-        Role::Pharmacist => Some(Rule::PharmacyTreatment),
-        _ => Some(Rule::DirectTreatment),
     }
 }

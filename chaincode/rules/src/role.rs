@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
+use crate::opening::Rule;
 use crate::organisation::OrganisationKind;
 use crate::purpose::Purpose;
 
@@ -94,7 +95,7 @@ impl Role {
         self.permissions().contains(&permission)
     }
 
-    /// The purposes that this role may ever open a record for; which records is for consents and [`Role::opens_directly`] to say.
+    /// The purposes that this role may ever open a record for; which records is for consents and [`Role::direct_access`] to say.
     pub const fn purposes(self) -> &'static [Purpose] {
         use Purpose::*;
         match self {
@@ -106,20 +107,32 @@ impl Role {
         }
     }
 
-    /// The categories that this role opens for treatment without a consent (fig. 2 of the paper: direct access); never restricted ones.
-    pub const fn opens_directly(self) -> &'static [Category] {
+    /// The rule by which this role opens records of a category without a consent (fig. 2 of the paper: direct access), if there is
+    /// one: for treatment only, and never a restricted record.
+    pub const fn direct_access(self, category: Category, purpose: Purpose) -> Option<Rule> {
         use Category::*;
-        match self {
-            Self::Clinician => &[Summary, EncounterNote, Laboratory, Imaging, Medication, Immunization, Allergy, Claim],
-            Self::Pharmacist => &[Medication, Allergy],
-            Self::Administrator
-            | Self::Maintainer
-            | Self::Patient
-            | Self::Guardian
-            | Self::PayerOfficer
-            | Self::PrivacyOfficer
-            | Self::Analyst
-            | Self::Agent => &[],
+        if !matches!(purpose, Purpose::Treatment) {
+            return None;
+        }
+        match (self, category) {
+            (_, Restricted) => None,
+            (
+                Self::Clinician,
+                Summary | EncounterNote | Laboratory | Imaging | Medication | Immunization | Allergy | Claim,
+            ) => Some(Rule::DirectTreatment),
+            (Self::Pharmacist, Medication | Allergy) => Some(Rule::PharmacyTreatment),
+            (Self::Pharmacist, Summary | EncounterNote | Laboratory | Imaging | Immunization | Claim) => None,
+            (
+                Self::Administrator
+                | Self::Maintainer
+                | Self::Patient
+                | Self::Guardian
+                | Self::PayerOfficer
+                | Self::PrivacyOfficer
+                | Self::Analyst
+                | Self::Agent,
+                _,
+            ) => None,
         }
     }
 
