@@ -1,0 +1,145 @@
+//! What a block does to state, history and transaction index.
+
+use std::collections::BTreeSet;
+
+use fabric_protos::kvrwset::Version;
+use fabric_protos::protos::TxValidationCode;
+use openssl::sha::Sha256;
+use prost::encoding::encode_varint;
+use redb::{ReadableTable, WriteTransaction};
+
+use super::block::code_byte;
+use super::rwset::{NamespaceSet, decode_read_write_set};
+use super::store::{HISTORY, STATE, TRANSACTIONS};
+use super::transaction::{Content, event};
+use super::validation::Updates;
+use super::{CommittedTransaction, LedgerError};
+
+/// What came of a block's transactions.
+pub(super) struct Applied {
+    pub(super) transactions: Vec<CommittedTransaction>,
+    /// Empty for block 0.
+    pub(super) commit_hash: Vec<u8>,
+}
+
+impl Applied {
+    pub(super) fn codes(&self) -> Vec<TxValidationCode> {
+        self.transactions.iter().map(|transaction| transaction.code).collect()
+    }
+}
+
+/// A transaction on its way through the block.
+struct Candidate {
+    transaction: CommittedTransaction,
+    content: Option<Content>,
+    /// Of those that may count.
+    sets: Vec<NamespaceSet>,
+}
+
+/// Decides the block's transactions in order and writes what the valid ones do.
+///
+/// `codes` are the results of the checks that come before the ledger's own, one for each envelope.
+pub(super) fn apply_block(
+    store: &WriteTransaction,
+    number: u64,
+    envelopes: &[Vec<u8>],
+    codes: &[TxValidationCode],
+    previous_commit_hash: &[u8],
+) -> Result<Applied, LedgerError> {
+    let mut candidates = Vec::with_capacity(envelopes.len());
+    for (envelope, code) in envelopes.iter().zip(codes) {
+        candidates.push(candidate(envelope, *code));
+    }
+    refuse_duplicates(store, &mut candidates)?;
+
+    let mut updates = Updates::default();
+    let mut state = store.open_table(STATE)?;
+    let mut history = store.open_table(HISTORY)?;
+    let mut transactions = store.open_table(TRANSACTIONS)?;
+    for (position, candidate) in (0..).zip(&mut candidates) {
+        let Candidate { transaction, content, sets } = candidate;
+        if transaction.code == TxValidationCode::Valid {
+            transaction.code = updates.validate(&state, sets)?;
+        }
+        if transaction.code == TxValidationCode::Valid {
+            for NamespaceSet { namespace, set, .. } in &*sets {
+                for write in &set.writes {
+                    history.insert((namespace.as_str(), write.key.as_str(), number, position), ())?;
+                }
+            }
+            updates.apply(&state, std::mem::take(sets), Version { block_num: number, tx_num: position })?;
+        }
+        if content.is_some() && transactions.get(transaction.transaction_id.as_str())?.is_none() {
+            let location = (number, position, code_byte(transaction.code));
+            transactions.insert(transaction.transaction_id.as_str(), location)?;
+        }
+    }
+    updates.store(&mut state)?;
+
+    let transactions: Vec<_> = candidates.into_iter().map(|candidate| candidate.transaction).collect();
+    let commit_hash = match number {
+        0 => Vec::new(),
+        _ => commit_hash(&transactions, &updates, previous_commit_hash),
+    };
+    Ok(Applied { transactions, commit_hash })
+}
+
+/// What an envelope tells by itself. Its read-write set counts only if it was handed in as VALID.
+pub(super) fn describe(envelope: &[u8], code: TxValidationCode) -> CommittedTransaction {
+    candidate(envelope, code).transaction
+}
+
+fn candidate(envelope: &[u8], code: TxValidationCode) -> Candidate {
+    let content = Content::decode(envelope);
+    let action = content.as_ref().filter(|content| content.is_endorser_transaction()).map(Content::action);
+    let mut code = code;
+    let mut sets = Vec::new();
+    if code == TxValidationCode::Valid {
+        match &action {
+            Some(Some(action)) => match decode_read_write_set(&action.results) {
+                Ok(decoded) if decoded.iter().all(|set| !set.has_collections) => sets = decoded,
+                _ => code = TxValidationCode::InvalidOtherReason,
+            },
+            Some(None) => code = TxValidationCode::NilTxaction,
+            // A configuration does nothing to the state.
+            None if content.is_some() => {}
+            None => code = TxValidationCode::InvalidOtherReason,
+        }
+    }
+    let transaction = CommittedTransaction {
+        transaction_id: content.as_ref().map_or(String::new(), |content| content.transaction_id.clone()),
+        header_type: content.as_ref().map(|content| content.header_type),
+        code,
+        event: action.flatten().as_ref().and_then(event),
+    };
+    Candidate { transaction, content, sets }
+}
+
+/// A transaction id counts once: not if it is in the ledger, and in the block only the first that passed so far.
+fn refuse_duplicates(store: &WriteTransaction, candidates: &mut [Candidate]) -> Result<(), LedgerError> {
+    let transactions = store.open_table(TRANSACTIONS)?;
+    let mut seen = BTreeSet::new();
+    for Candidate { transaction, .. } in candidates {
+        if transaction.code != TxValidationCode::Valid {
+            continue;
+        }
+        let known = transactions.get(transaction.transaction_id.as_str())?.is_some();
+        if known || !seen.insert(transaction.transaction_id.clone()) {
+            transaction.code = TxValidationCode::DuplicateTxid;
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256(varint n ‖ n codes ‖ updates ‖ previous commit hash).
+fn commit_hash(transactions: &[CommittedTransaction], updates: &Updates, previous: &[u8]) -> Vec<u8> {
+    let mut count = Vec::new();
+    encode_varint(transactions.len() as u64, &mut count);
+    let filter: Vec<u8> = transactions.iter().map(|transaction| code_byte(transaction.code)).collect();
+    let mut hash = Sha256::new();
+    hash.update(&count);
+    hash.update(&filter);
+    hash.update(&updates.encode());
+    hash.update(previous);
+    hash.finish().to_vec()
+}
