@@ -1,0 +1,59 @@
+//! One call to the gateway service: its deadline, and whether it may be repeated.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::{Code, Request, Response, Status};
+
+/// The first pause before a call is repeated; it doubles up to the longest.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The peer's own "timeout expired", which says where, may arrive this much later.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// When a call that got no answer may be made again. Only calls that change nothing may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    Never,
+    /// Once, so that the first call after the peer's restart does not fail over the old connection.
+    Once,
+    /// Until the deadline, while the peer is away.
+    UntilDeadline,
+}
+
+/// Calls within `limit`, attempts and pauses together.
+pub(crate) async fn call<Q, A, F>(
+    limit: Duration,
+    repeat: Repeat,
+    request: Q,
+    mut attempt: impl FnMut(Request<Q>) -> F,
+) -> Result<A, Status>
+where
+    Q: Clone,
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let deadline = Instant::now() + limit;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut sent = Request::new(request.clone());
+        sent.set_timeout(deadline.saturating_duration_since(Instant::now()));
+        let failure = match timeout_at(deadline + GRACE, attempt(sent)).await {
+            Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            Ok(Err(failure)) => failure,
+            Err(_) => return Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
+        };
+        let lost = std::error::Error::source(&failure).is_some();
+        let again = match repeat {
+            Repeat::Never => false,
+            Repeat::Once => lost && pause == FIRST_PAUSE,
+            Repeat::UntilDeadline => lost || failure.code() == Code::Unavailable,
+        };
+        if !again || Instant::now() + pause >= deadline {
+            return Err(failure);
+        }
+        tracing::debug!(code = ?failure.code(), message = failure.message(), "asking the peer again");
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

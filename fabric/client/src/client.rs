@@ -1,0 +1,96 @@
+//! A connection and the identity that signs over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_msp::SigningIdentity;
+use fabric_protos::common::BlockchainInfo;
+use prost::Message;
+use tonic::Code;
+
+use crate::events::{self, ChaincodeEvent, From};
+use crate::{Connection, Contract, Error, Stage};
+
+/// One identity's way to a channel's contracts. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) connection: Connection,
+    pub(crate) identity: SigningIdentity,
+    pub(crate) deadlines: Arc<Deadlines>,
+}
+
+/// How long each stage may take, attempts included. Fabric sets no deadline by itself: without these, a transaction that an
+/// orderer took and lost would hold its caller for ever.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    /// One query.
+    pub evaluate: Duration,
+    /// Collecting endorsements.
+    pub endorse: Duration,
+    /// Handing over to the orderers.
+    pub submit: Duration,
+    /// Waiting for the block.
+    pub commit_status: Duration,
+    /// After a submit without a certain answer: how long to look for the transaction before it is handed over again.
+    pub lookup: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            evaluate: Duration::from_secs(15),
+            endorse: Duration::from_secs(30),
+            submit: Duration::from_secs(15),
+            commit_status: Duration::from_secs(60),
+            lookup: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Client {
+    /// A client with the default deadlines.
+    pub fn new(connection: Connection, identity: SigningIdentity) -> Self {
+        Self { connection, identity, deadlines: Arc::default() }
+    }
+
+    /// The same client with other deadlines.
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = Arc::new(deadlines);
+        self
+    }
+
+    /// Who signs.
+    pub fn identity(&self) -> &SigningIdentity {
+        &self.identity
+    }
+
+    /// A chaincode on a channel.
+    pub fn contract(&self, channel: impl Into<String>, chaincode: impl Into<String>) -> Contract {
+        Contract::new(self.clone(), channel.into(), chaincode.into())
+    }
+
+    /// Height and hashes of the peer's ledger.
+    pub async fn chain_info(&self, channel: &str) -> Result<BlockchainInfo, Error> {
+        let answer = self.contract(channel, "qscc").evaluate("GetChainInfo", vec![channel.into()]).await?;
+        BlockchainInfo::decode(answer.as_slice()).map_err(|error| {
+            Error::own(
+                Stage::Evaluate,
+                Code::Internal,
+                None,
+                format!("the peer's chain information is unreadable: {error}"),
+            )
+        })
+    }
+
+    /// The events of a chaincode's valid transactions, in the ledger's order. The stream outlives a lost connection or a peer's
+    /// restart and goes on after the last event that it gave, so that none is lost or repeated; it ends with an error only
+    /// when the peer refuses.
+    pub fn chaincode_events(
+        &self,
+        channel: impl Into<String>,
+        chaincode: impl Into<String>,
+        from: From,
+    ) -> impl futures::Stream<Item = Result<ChaincodeEvent, Error>> + Send + Unpin + 'static {
+        events::stream(self.clone(), channel.into(), chaincode.into(), from)
+    }
+}

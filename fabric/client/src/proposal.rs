@@ -1,0 +1,174 @@
+//! What is proposed to the endorsers, and its signature.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fabric_msp::SigningIdentity;
+use fabric_protos::common::{ChannelHeader, Header, HeaderType, SignatureHeader};
+use fabric_protos::gateway::{EndorseRequest, EvaluateRequest};
+use fabric_protos::protos::chaincode_spec::Type;
+use fabric_protos::protos::{
+    ChaincodeHeaderExtension, ChaincodeId, ChaincodeInput, ChaincodeInvocationSpec, ChaincodeProposalPayload,
+    ChaincodeSpec, Proposal as ProposalMessage, SignedProposal,
+};
+use openssl::sha::Sha256;
+use prost::Message;
+use prost_types::Timestamp;
+use tonic::Code;
+
+use crate::call::{Repeat, call};
+use crate::{Contract, Endorsed, Error, Stage};
+
+const NONCE_LENGTH: usize = 24;
+
+/// A call that has its transaction id, but has not been sent.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    contract: Contract,
+    arguments: Vec<Vec<u8>>,
+    transient: BTreeMap<String, Vec<u8>>,
+    organisations: Vec<String>,
+    nonce: Vec<u8>,
+    timestamp: Timestamp,
+    transaction_id: String,
+}
+
+/// The parts of a proposal that its transaction must repeat.
+pub(crate) struct Signed {
+    pub(crate) message: SignedProposal,
+    pub(crate) header: Header,
+    pub(crate) input: Vec<u8>,
+}
+
+impl Proposal {
+    pub(crate) fn new(contract: Contract, function: &str, mut arguments: Vec<Vec<u8>>) -> Self {
+        let mut nonce = vec![0; NONCE_LENGTH];
+        openssl::rand::rand_bytes(&mut nonce).expect("the system has randomness");
+        arguments.insert(0, function.as_bytes().to_vec());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            transaction_id: transaction_id(&nonce, contract.client().identity.serialized()),
+            contract,
+            arguments,
+            transient: BTreeMap::new(),
+            organisations: Vec::new(),
+            nonce,
+            timestamp: Timestamp { seconds: now.as_secs() as i64, nanos: now.subsec_nanos() as i32 },
+        }
+    }
+
+    /// The id that the transaction will have: 64 hexadecimal digits.
+    pub fn transaction_id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    /// Adds an input that endorsers see and the ledger does not. Name the [`endorsing_organisations`] too: else the gateway peer
+    /// shows it to nobody outside its own organisation.
+    ///
+    /// [`endorsing_organisations`]: Self::endorsing_organisations
+    pub fn transient(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.transient.insert(name.into(), value.into());
+        self
+    }
+
+    /// Asks exactly these organisations (MSP ids), whatever the endorsement policy says.
+    pub fn endorsing_organisations<I: Into<String>>(mut self, msp_ids: impl IntoIterator<Item = I>) -> Self {
+        self.organisations = msp_ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Runs the chaincode on one peer and returns its answer; nothing is written.
+    pub async fn evaluate(self) -> Result<Vec<u8>, Error> {
+        let client = self.contract.client().clone();
+        let request = EvaluateRequest {
+            transaction_id: self.transaction_id.clone(),
+            channel_id: self.contract.channel().to_owned(),
+            proposed_transaction: Some(self.signed().message),
+            target_organizations: self.organisations.clone(),
+        };
+        let attempt = |request| {
+            let mut gateway = client.connection.gateway();
+            async move { gateway.evaluate(request).await }
+        };
+        let answer = call(client.deadlines.evaluate, Repeat::Once, request, attempt)
+            .await
+            .map_err(|status| self.failed(Stage::Evaluate, &status))?;
+        Ok(answer.result.map(|result| result.payload).unwrap_or_default())
+    }
+
+    /// Collects the endorsements that the policy asks for.
+    pub async fn endorse(self) -> Result<Endorsed, Error> {
+        let client = self.contract.client().clone();
+        let signed = self.signed();
+        let request = EndorseRequest {
+            transaction_id: self.transaction_id.clone(),
+            channel_id: self.contract.channel().to_owned(),
+            proposed_transaction: Some(signed.message.clone()),
+            endorsing_organizations: self.organisations.clone(),
+        };
+        let attempt = |request| {
+            let mut gateway = client.connection.gateway();
+            async move { gateway.endorse(request).await }
+        };
+        let answer = call(client.deadlines.endorse, Repeat::Once, request, attempt)
+            .await
+            .map_err(|status| self.failed(Stage::Endorse, &status))?;
+        Endorsed::new(self.contract.clone(), self.transaction_id.clone(), &signed, answer.prepared_transaction)
+            .map_err(|reason| Error::own(Stage::Endorse, Code::Internal, Some(&self.transaction_id), reason))
+    }
+
+    pub(crate) fn signed(&self) -> Signed {
+        let identity: &SigningIdentity = &self.contract.client().identity;
+        let chaincode = ChaincodeId { name: self.contract.chaincode().to_owned(), ..ChaincodeId::default() };
+        let channel_header = ChannelHeader {
+            r#type: HeaderType::EndorserTransaction.into(),
+            timestamp: Some(self.timestamp),
+            channel_id: self.contract.channel().to_owned(),
+            tx_id: self.transaction_id.clone(),
+            extension: ChaincodeHeaderExtension { chaincode_id: Some(chaincode.clone()) }.encode_to_vec(),
+            ..ChannelHeader::default()
+        };
+        let signature_header = SignatureHeader { creator: identity.serialized().to_vec(), nonce: self.nonce.clone() };
+        let header = Header {
+            channel_header: channel_header.encode_to_vec(),
+            signature_header: signature_header.encode_to_vec(),
+        };
+        let input = ChaincodeInvocationSpec {
+            chaincode_spec: Some(ChaincodeSpec {
+                r#type: Type::Node.into(), // what the official clients write; no peer looks at it
+                chaincode_id: Some(chaincode),
+                input: Some(ChaincodeInput { args: self.arguments.clone(), ..ChaincodeInput::default() }),
+                timeout: 0,
+            }),
+        }
+        .encode_to_vec();
+        let payload = ChaincodeProposalPayload { input: input.clone(), transient_map: self.transient.clone() };
+        let proposal_bytes =
+            ProposalMessage { header: header.encode_to_vec(), payload: payload.encode_to_vec(), extension: Vec::new() }
+                .encode_to_vec();
+        let signature = identity.sign(&proposal_bytes);
+        Signed { message: SignedProposal { proposal_bytes, signature }, header, input }
+    }
+
+    fn failed(&self, stage: Stage, status: &tonic::Status) -> Error {
+        Error::from_status(stage, Some(&self.transaction_id), status, self.contract.client().connection.endpoint())
+    }
+}
+
+/// Hexadecimal SHA-256 of nonce and creator.
+fn transaction_id(nonce: &[u8], creator: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(nonce);
+    hash.update(creator);
+    hex::encode(hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transaction_id_is_the_one_that_other_clients_compute() {
+        assert!(transaction_id(b"nonce", b"creator").starts_with("709184f9d24f6ade"));
+    }
+}

@@ -1,0 +1,230 @@
+//! A transaction's way onto the ledger, a type for each stage.
+
+use fabric_protos::common::{Envelope, Payload};
+use fabric_protos::gateway::{CommitStatusRequest, SignedCommitStatusRequest, SubmitRequest};
+use fabric_protos::protos::{
+    ChaincodeAction, ChaincodeActionPayload, ChaincodeProposalPayload, ProposalResponsePayload, Transaction,
+    TxValidationCode,
+};
+use prost::Message;
+use std::time::Duration;
+use tonic::{Code, Status};
+
+use crate::call::{Repeat, call};
+use crate::proposal::Signed;
+use crate::{Contract, Error, Stage};
+
+/// Endorsed as the policy asks, signed, not yet handed over.
+#[derive(Debug, Clone)]
+pub struct Endorsed {
+    contract: Contract,
+    transaction_id: String,
+    envelope: Envelope,
+    result: Vec<u8>,
+}
+
+/// Handed to the orderers.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    contract: Contract,
+    transaction_id: String,
+    result: Vec<u8>,
+}
+
+/// In a block, valid or not.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    transaction_id: String,
+    block_number: u64,
+    code: TxValidationCode,
+    result: Vec<u8>,
+}
+
+impl Endorsed {
+    /// Signs the transaction that the gateway peer prepared, after making sure that it is the one that was proposed.
+    pub(crate) fn new(
+        contract: Contract,
+        transaction_id: String,
+        proposed: &Signed,
+        prepared: Option<Envelope>,
+    ) -> Result<Self, String> {
+        let mut envelope = prepared.ok_or("the peer returned no prepared transaction")?;
+        let result = prepared_result(&envelope, proposed)?;
+        envelope.signature = contract.client().identity.sign(&envelope.payload);
+        Ok(Self { contract, transaction_id, envelope, result })
+    }
+
+    /// The transaction's id: 64 hexadecimal digits.
+    pub fn transaction_id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    /// What the chaincode answered; of no account until the transaction is committed and valid.
+    pub fn result(&self) -> &[u8] {
+        &self.result
+    }
+
+    /// Hands the transaction to the orderers, one attempt. On an error of which [`Error::may_have_committed`] is true, ask
+    /// [`status`](Self::status) before anything else, or use [`commit`](Self::commit), which does.
+    pub async fn submit(&self) -> Result<Submitted, Error> {
+        let client = self.contract.client();
+        let request = SubmitRequest {
+            transaction_id: self.transaction_id.clone(),
+            channel_id: self.contract.channel().to_owned(),
+            prepared_transaction: Some(self.envelope.clone()),
+        };
+        let attempt = |request| {
+            let mut gateway = client.connection.gateway();
+            async move { gateway.submit(request).await }
+        };
+        call(client.deadlines.submit, Repeat::Never, request, attempt)
+            .await
+            .map_err(|status| failed(&self.contract, Stage::Submit, &self.transaction_id, &status))?;
+        Ok(self.submitted())
+    }
+
+    /// Asks whether the transaction is committed, whether or not it was handed over: waits until the deadline if it is not.
+    pub async fn status(&self) -> Result<Committed, Error> {
+        self.submitted().status().await
+    }
+
+    /// Submits and waits until the transaction is committed; an invalid one is an error.
+    ///
+    /// When no certain answer to the submit comes (UNAVAILABLE, a lost connection, a deadline), the transaction may be ordered
+    /// all the same. So its commit status is asked first; only if it stays unknown the very same transaction is handed over once
+    /// more, which is harmless: Fabric counts a transaction id once.
+    pub async fn commit(self) -> Result<Committed, Error> {
+        let submitted = match self.submit().await {
+            Ok(submitted) => submitted,
+            Err(error) if error.may_have_committed() => {
+                tracing::warn!(transaction = self.transaction_id, %error, "submit without an answer: looking the transaction up");
+                let lookup = self.contract.client().deadlines.lookup;
+                match self.submitted().status_within(lookup).await {
+                    Ok(committed) => return committed.valid(),
+                    Err(unknown) if !is_worth_repeating(&unknown) => return Err(unknown),
+                    // Whatever the second attempt says, the first one may still arrive.
+                    Err(_) => self.submit().await.map_err(Error::uncertain)?,
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        submitted.status().await?.valid()
+    }
+
+    fn submitted(&self) -> Submitted {
+        Submitted {
+            contract: self.contract.clone(),
+            transaction_id: self.transaction_id.clone(),
+            result: self.result.clone(),
+        }
+    }
+}
+
+impl Submitted {
+    /// The transaction's id: 64 hexadecimal digits.
+    pub fn transaction_id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    /// What the chaincode answered; of no account until the transaction is committed and valid.
+    pub fn result(&self) -> &[u8] {
+        &self.result
+    }
+
+    /// Waits for the block. Asks again while the peer is away, until the deadline.
+    pub async fn status(&self) -> Result<Committed, Error> {
+        self.status_within(self.contract.client().deadlines.commit_status).await
+    }
+
+    async fn status_within(&self, limit: Duration) -> Result<Committed, Error> {
+        let client = self.contract.client();
+        let request = CommitStatusRequest {
+            transaction_id: self.transaction_id.clone(),
+            channel_id: self.contract.channel().to_owned(),
+            identity: client.identity.serialized().to_vec(),
+        }
+        .encode_to_vec();
+        let signature = client.identity.sign(&request);
+        let attempt = |request| {
+            let mut gateway = client.connection.gateway();
+            async move { gateway.commit_status(request).await }
+        };
+        let answer = call(limit, Repeat::UntilDeadline, SignedCommitStatusRequest { request, signature }, attempt)
+            .await
+            .map_err(|status| failed(&self.contract, Stage::CommitStatus, &self.transaction_id, &status))?;
+        Ok(Committed {
+            transaction_id: self.transaction_id.clone(),
+            block_number: answer.block_number,
+            code: TxValidationCode::try_from(answer.result).unwrap_or(TxValidationCode::InvalidOtherReason),
+            result: self.result.clone(),
+        })
+    }
+}
+
+impl Committed {
+    /// The transaction's id: 64 hexadecimal digits.
+    pub fn transaction_id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    /// The block that holds it.
+    pub fn block_number(&self) -> u64 {
+        self.block_number
+    }
+
+    /// Whether it counts, and if not, why.
+    pub fn code(&self) -> TxValidationCode {
+        self.code
+    }
+
+    /// What the chaincode answered.
+    pub fn result(&self) -> &[u8] {
+        &self.result
+    }
+
+    /// What the chaincode answered.
+    pub fn into_result(self) -> Vec<u8> {
+        self.result
+    }
+
+    /// Turns an invalid transaction into an error of [`Stage::Commit`].
+    pub fn valid(self) -> Result<Self, Error> {
+        match self.code {
+            TxValidationCode::Valid => Ok(self),
+            code => Err(Error::invalid(&self.transaction_id, code, self.block_number)),
+        }
+    }
+}
+
+/// The lookup found nothing in its time, or nobody to ask. Anything else (no permission, …) a second submit will not mend.
+fn is_worth_repeating(lookup: &Error) -> bool {
+    lookup.is_transport() || matches!(lookup.code(), Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled)
+}
+
+fn failed(contract: &Contract, stage: Stage, transaction_id: &str, status: &Status) -> Error {
+    Error::from_status(stage, Some(transaction_id), status, contract.client().connection.endpoint())
+}
+
+/// The chaincode's answer within a prepared transaction. A peer that slips in another transaction gets no signature.
+fn prepared_result(envelope: &Envelope, proposed: &Signed) -> Result<Vec<u8>, String> {
+    let unreadable = |error: prost::DecodeError| format!("the prepared transaction cannot be decoded: {error}");
+    let payload = Payload::decode(envelope.payload.as_slice()).map_err(unreadable)?;
+    let transaction = Transaction::decode(payload.data.as_slice()).map_err(unreadable)?;
+    let [action] = transaction.actions.as_slice() else {
+        return Err(format!("the prepared transaction has {} actions, one is asked for", transaction.actions.len()));
+    };
+    let action_payload = ChaincodeActionPayload::decode(action.payload.as_slice()).map_err(unreadable)?;
+    let proposal =
+        ChaincodeProposalPayload::decode(action_payload.chaincode_proposal_payload.as_slice()).map_err(unreadable)?;
+    if payload.header.as_ref() != Some(&proposed.header)
+        || action.header != proposed.header.signature_header
+        || proposal.input != proposed.input
+    {
+        return Err("the peer prepared another transaction than was proposed; it was not signed".to_owned());
+    }
+    let endorsed = action_payload.action.ok_or("the prepared transaction has no endorsed action")?;
+    let response =
+        ProposalResponsePayload::decode(endorsed.proposal_response_payload.as_slice()).map_err(unreadable)?;
+    let action = ChaincodeAction::decode(response.extension.as_slice()).map_err(unreadable)?;
+    Ok(action.response.ok_or("the prepared transaction has no chaincode response")?.payload)
+}
