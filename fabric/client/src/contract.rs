@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fabric_contract::Transact;
+
 use crate::{Client, Error, Proposal};
 
 /// A chaincode on a channel, called by one identity. Clones are cheap.
@@ -72,6 +74,18 @@ impl Contract {
     /// A call in stages.
     pub fn proposal(&self, function: &str, arguments: Vec<Vec<u8>>) -> Proposal {
         Proposal::new(self.clone(), function, arguments)
+    }
+}
+
+impl Transact for Contract {
+    type Error = Error;
+
+    async fn evaluate(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        Self::evaluate(self, function, arguments).await
+    }
+
+    async fn submit(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, Error> {
+        Self::submit(self, function, arguments).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fabric_contract::{CallFailure, ChaincodeResponse};
 use fabric_protos::google::rpc;
 use fabric_protos::protos::TxValidationCode;
 use prost::Message;
@@ -107,18 +108,6 @@ impl Error {
         matches!(self.validation_code(), Some(MvccReadConflict | PhantomReadConflict))
     }
 
-    /// The chaincode's own answer, when it was the chaincode that refused: a status of 400 or more and its message, which the
-    /// peer's text "chaincode response \<status\>, \<message\>" carries.
-    pub(crate) fn chaincode_answer(&self) -> Option<(i32, &str)> {
-        std::iter::once(self.message()).chain(self.details().iter().map(|detail| detail.message.as_str())).find_map(
-            |text| {
-                let (_, answer) = text.split_once("chaincode response ")?;
-                let (status, message) = answer.split_once(", ")?;
-                Some((status.parse().ok().filter(|status| *status >= 400)?, message))
-            },
-        )
-    }
-
     pub(crate) fn from_status(stage: Stage, transaction_id: Option<&str>, status: &Status, endpoint: &str) -> Self {
         let source = std::error::Error::source(status);
         let expired =
@@ -197,6 +186,19 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl CallFailure for Error {
+    /// Found in the gateway peer's text or in a peer's detail, as "chaincode response \<status\>, \<message\>".
+    fn chaincode_response(&self) -> Option<ChaincodeResponse<'_>> {
+        let details = self.details().iter().map(|detail| detail.message.as_str());
+        std::iter::once(self.message()).chain(details).find_map(|text| {
+            let (_, answer) = text.split_once("chaincode response ")?;
+            let (status, message) = answer.split_once(", ")?;
+            let status = status.parse().ok().filter(|status| *status >= 400)?;
+            Some(ChaincodeResponse { status, message })
+        })
+    }
+}
+
 /// Codes with which a peer says that it handed nothing on, or the orderer that it took nothing. UNAVAILABLE is not one of
 /// them: a BFT orderer answers so for a transaction that it already ordered.
 fn is_refusal(code: Code) -> bool {
@@ -233,7 +235,8 @@ mod tests {
     fn the_chaincodes_own_answer_is_found_in_the_message() {
         let error =
             said("evaluate call to endorser returned error: chaincode response 404, {\"code\":\"unknown, link\"}");
-        assert_eq!(error.chaincode_answer(), Some((404, "{\"code\":\"unknown, link\"}")));
+        let expected = ChaincodeResponse { status: 404, message: "{\"code\":\"unknown, link\"}" };
+        assert_eq!(error.chaincode_response(), Some(expected));
     }
 
     #[test]
@@ -241,7 +244,7 @@ mod tests {
         for message in
             ["access denied", "chaincode response", "chaincode response x, y", "chaincode response 200, fine"]
         {
-            assert_eq!(said(message).chaincode_answer(), None, "{message}");
+            assert_eq!(said(message).chaincode_response(), None, "{message}");
         }
     }
 

@@ -14,8 +14,7 @@ use tonic::{Code, Status, Streaming};
 use crate::call::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::{Client, Error, Stage};
 
-/// How long the peer may take to accept the stream. It answers with headers only at the first event, so that this limits
-/// the connection's making, not the wait.
+/// How long the peer may take to tell its height.
 const CHAIN_INFO_LIMIT: Duration = Duration::from_secs(10);
 
 /// Where events begin.
@@ -157,10 +156,10 @@ impl Listener {
     /// Replaces "the next block" by its number, so that blocks that come while the connection is lost are not missed. Where the
     /// caller may not ask for the height, the peer's own "next" has to do.
     async fn pin_down_next(&mut self) {
-        if self.from == From::Next {
-            if let Ok(Ok(info)) = timeout(CHAIN_INFO_LIMIT, self.client.chain_info(&self.channel)).await {
-                self.from = From::Block(info.height);
-            }
+        if self.from == From::Next
+            && let Ok(Ok(info)) = timeout(CHAIN_INFO_LIMIT, self.client.chain_info(&self.channel)).await
+        {
+            self.from = From::Block(info.height);
         }
     }
 
