@@ -16,6 +16,9 @@ use crate::error::Failure;
 use crate::invocation::Invocation;
 use crate::line::{Line, Offered, TransactionKey};
 
+/// What the official SDKs answer an INIT that names no function.
+const DEFAULT_INIT: &[u8] = b"Default initiator successful.";
+
 /// The transactions under way on one stream, and where their answers go.
 type Transactions = Arc<Mutex<HashMap<TransactionKey, mpsc::Sender<ChaincodeMessage>>>>;
 
@@ -110,7 +113,7 @@ impl Conversation {
         let transactions = self.transactions.clone();
         let outgoing = self.outgoing.clone();
         tokio::spawn(async move {
-            let ending = run(&chaincode, &line, &message).await;
+            let ending = run(&chaincode, &line, &message, kind == Type::Init).await;
             // First, so that the peer may use the key again as soon as it has the answer.
             transactions.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             // A stream that has ended takes no answer, and wants none.
@@ -152,11 +155,14 @@ impl Ending {
     }
 }
 
-async fn run(chaincode: &Chaincode, line: &Arc<Line>, message: &ChaincodeMessage) -> Ending {
+async fn run(chaincode: &Chaincode, line: &Arc<Line>, message: &ChaincodeMessage, is_init: bool) -> Ending {
     let invocation = match Invocation::read(message) {
         Ok(invocation) => invocation,
         Err(reason) => return Ending::Refusal(Failure::new(500, reason)),
     };
+    if is_init && invocation.function.is_empty() {
+        return Ending::Result { payload: DEFAULT_INIT.to_vec(), event: None };
+    }
     let function = invocation.function.clone();
     let mut context = Context::new(line.clone(), invocation);
     // What a panic leaves half done is this transaction's context, which is dropped.

@@ -9,9 +9,22 @@ use fabric_protos::msp::SerializedIdentity;
 use openssl::sha::sha256;
 use prost::Message;
 use serde::Deserialize;
-use x509_parser::objects::{oid_registry, oid2abbrev};
-use x509_parser::oid_registry::{OID_X509_ORGANIZATIONAL_UNIT, asn1_rs::oid};
+use x509_parser::oid_registry::OID_X509_ORGANIZATIONAL_UNIT;
+use x509_parser::oid_registry::asn1_rs::{Oid, oid};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name, parse_x509_pem};
+
+/// From the last of Go's order to the first, since RFC 2253 begins with the last.
+static NAME_ATTRIBUTES: [(&str, Oid<'static>); 9] = [
+    ("SERIALNUMBER", oid!(2.5.4.5)),
+    ("CN", oid!(2.5.4.3)),
+    ("POSTALCODE", oid!(2.5.4.17)),
+    ("STREET", oid!(2.5.4.9)),
+    ("ST", oid!(2.5.4.8)),
+    ("L", oid!(2.5.4.7)),
+    ("OU", oid!(2.5.4.11)),
+    ("O", oid!(2.5.4.10)),
+    ("C", oid!(2.5.4.6)),
+];
 
 /// The identity that signed the proposal; the peer has checked its certificate and the signature.
 #[derive(Clone, Debug)]
@@ -51,7 +64,7 @@ impl ClientIdentity {
         self.organizational_units.iter().any(|known| known == unit)
     }
 
-    /// The id that the official SDKs give: base64 of `x509::` subject `::` issuer, both as RFC 2253 writes them.
+    /// The id that the Go SDK gives: base64 of `x509::` subject `::` issuer, both as RFC 2253 writes them.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -94,24 +107,17 @@ impl ClientIdentity {
     }
 }
 
-/// RFC 2253: the last part first, joined by commas, parts of one set by `+`.
+/// As the Go SDK writes a name: RFC 2253, but only the attributes that it knows, those of one kind together, in its order.
 fn distinguished_name(name: &X509Name<'_>) -> String {
-    let mut sets: Vec<String> = name
-        .iter()
-        .map(|set| {
-            let parts: Vec<String> = set
-                .iter()
-                .map(|part| {
-                    let oid = part.attr_type();
-                    let kind = oid2abbrev(oid, oid_registry()).map_or_else(|_| oid.to_id_string(), str::to_owned);
-                    format!("{kind}={}", escaped(part.as_str().unwrap_or_default()))
-                })
-                .collect();
-            parts.join("+")
-        })
-        .collect();
-    sets.reverse();
-    sets.join(",")
+    let sets = NAME_ATTRIBUTES.iter().filter_map(|(kind, oid)| {
+        let mut values: Vec<&str> = name.iter_by_oid(oid).filter_map(|value| value.as_str().ok()).collect();
+        if matches!(*kind, "CN" | "SERIALNUMBER") {
+            values.drain(..values.len().saturating_sub(1));
+        }
+        let parts: Vec<String> = values.into_iter().map(|value| format!("{kind}={}", escaped(value))).collect();
+        (!parts.is_empty()).then(|| parts.join("+"))
+    });
+    sets.collect::<Vec<_>>().join(",")
 }
 
 fn escaped(value: &str) -> String {

@@ -10,6 +10,7 @@ use crate::chaincode::Contract;
 
 pub(crate) const SYSTEM_CONTRACT: &str = "org.hyperledger.fabric";
 pub(crate) const SYSTEM_FUNCTION: &str = "GetMetadata";
+const COMPONENTS: &str = "#/components/schemas/";
 
 /// One contract's functions.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +68,37 @@ pub(crate) fn describe(contracts: &[Arc<dyn Contract>]) -> Value {
     json!({
         "info": { "title": "undefined", "version": "latest" },
         "contracts": described,
-        "components": { "schemas": schemas.take_definitions(true) },
+        "components": { "schemas": components(schemas.take_definitions(true)) },
     })
+}
+
+/// The shared schemas: each with its name as `$id`, which the official schema of contracts asks for, and referring to the others
+/// relative to that.
+fn components(mut schemas: Map<String, Value>) -> Map<String, Value> {
+    for (name, schema) in &mut schemas {
+        shorten_references(schema);
+        if let Value::Object(schema) = schema {
+            schema.insert("$id".into(), name.as_str().into());
+        }
+    }
+    schemas
+}
+
+fn shorten_references(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(reference) if name == "$ref" => {
+                        *value = reference.trim_start_matches(COMPONENTS).into();
+                    }
+                    other => shorten_references(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(shorten_references),
+        _ => {}
+    }
 }
 
 fn contract_entry(name: &str, contract: &ContractMetadata) -> Value {
