@@ -1,1 +1,29 @@
-//! Healthchain's chaincode.
+//! Healthchain's chaincode: each contract function loads, asks the rules, and saves.
+//!
+//! What a function may do is decided in `healthchain_rules`; how state lies on the ledger is known in `storage` alone.
+
+mod audit;
+mod caller;
+mod consents;
+mod encryption_key;
+mod links;
+mod members;
+mod organisations;
+mod page_token;
+mod storage;
+mod transaction;
+
+use fabric_contract::Chaincode;
+use healthchain_interface::{
+    AuditDispatcher, ConsentsDispatcher, LinksDispatcher, MembersDispatcher, OrganisationsDispatcher,
+};
+
+/// The chaincode with its five contracts, ready to be served.
+pub fn chaincode() -> Chaincode {
+    Chaincode::new()
+        .contract(LinksDispatcher::new(links::LinkContract))
+        .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
+        .contract(MembersDispatcher::new(members::MemberContract))
+        .contract(ConsentsDispatcher::new(consents::ConsentContract))
+        .contract(AuditDispatcher::new(audit::AuditContract))
+}

@@ -27,6 +27,8 @@ pub struct Link {
     pub category: Category,
     /// The organisation that keeps the record.
     pub publisher: MspId,
+    /// When it was published; its place in lists.
+    pub published: LedgerTime,
     /// The version that an opening gives.
     pub current: Version,
     /// Whether it can be opened at all.
@@ -120,6 +122,7 @@ pub fn decide_publication(
         patient: draft.patient,
         category: draft.category,
         publisher: actor.organisation.msp_id.clone(),
+        published: at,
         current: Version {
             number: 1,
             content: draft.content,

@@ -1,0 +1,97 @@
+use fabric_contract::Context;
+use healthchain_interface::AddEnvelope;
+use healthchain_rules::audit::Act;
+use healthchain_rules::envelope::{
+    AdditionState, decide_adding, decide_addition, decide_reading_own, unknown_envelope,
+};
+use healthchain_rules::link::unknown_link;
+use healthchain_rules::opening::{decide_reading_envelope, require_in_force};
+use healthchain_rules::{
+    Actor, Caller, ConsentBook, Decision, Envelope, LedgerEvent, Link, LinkId, Opening, Outcome, Refusal, RefusalCode,
+    TransactionId,
+};
+
+use crate::audit::Record;
+use crate::caller::load_caller_with;
+use crate::storage::consent::load_consent_book;
+use crate::storage::envelope::{load_envelope, save_added};
+use crate::storage::fetch;
+use crate::storage::link::load_link;
+use crate::storage::member::load_member;
+use crate::storage::opening::load_opening;
+use crate::storage::organisation::load_organisation;
+use crate::transaction;
+
+pub(super) async fn of_opening(context: &Context, id: TransactionId) -> Result<Option<Envelope>, Refusal> {
+    let (caller, opening, present) = load_with_present(context, &id).await?;
+    let opening = decide_reading_envelope(&caller, opening)?;
+    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+
+    let recipient = require_in_force(&opening, &opener, &link, &book, transaction::time(context)?)?;
+    fetch(context, load_envelope(&opening.link, opening.version, &recipient.key.key_hash)).await
+}
+
+pub(super) async fn of_custodian(context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal> {
+    let (caller, link, ()) = load_caller_with(context, load_link(&link), |_| ()).await?;
+    let (link, key) = decide_reading_own(&caller, link)?;
+    fetch(context, load_envelope(&link.id, version, &key.key_hash)).await?.ok_or_else(unknown_envelope)
+}
+
+pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Envelope, Refusal> {
+    let (caller, opening, present) = load_with_present(context, &call.opening).await?;
+    let opening = decide_adding(&caller, opening)?;
+    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+    let existing = match &opening.decision {
+        Decision::Permitted { recipient, .. } => {
+            fetch(context, load_envelope(&opening.link, opening.version, &recipient.key.key_hash)).await?
+        }
+        Decision::Denied { .. } => None,
+    };
+
+    let state = AdditionState { opener: &opener, link: &link, book: &book, existing: existing.as_ref() };
+    match decide_addition(&opening, state, call.envelope, transaction::time(context)?)? {
+        Outcome::Repeated(envelope) => Ok(envelope),
+        Outcome::Decided(envelope, proof) => {
+            save_added(context, &opening.link, opening.version, &envelope, proof)?;
+            let Opening { transaction, link, patient, .. } = opening;
+            let holder = envelope.holder.clone();
+            let act = Act::EnvelopeAdded { link: link.clone(), opening: transaction.clone(), holder: holder.clone() };
+            Record::new(act).about(&patient).save(context, &caller)?;
+            transaction::announce(context, &LedgerEvent::EnvelopeAdded { opening: transaction, link, holder })?;
+            Ok(envelope)
+        }
+    }
+}
+
+/// What an opening rested on, as it stands now.
+struct Present {
+    opener: Actor,
+    link: Link,
+    book: ConsentBook,
+}
+
+/// Loads the caller, the opening, and what it rests on now.
+async fn load_with_present(
+    context: &Context,
+    id: &TransactionId,
+) -> Result<(Caller, Option<Opening>, Option<Present>), Refusal> {
+    let (caller, opening, present) = load_caller_with(context, load_opening(id), |opening: &Option<Opening>| {
+        opening.as_ref().map(|opening| {
+            (
+                load_member(&opening.opener),
+                load_organisation(&opening.organisation),
+                load_link(&opening.link),
+                load_consent_book(&opening.patient),
+            )
+        })
+    })
+    .await?;
+    let present = match present {
+        Some((Some(member), Some(organisation), Some(link), book)) => {
+            Some(Present { opener: Actor { member, organisation }, link, book: book.unwrap_or_default() })
+        }
+        Some(_) => return Err(Refusal::new(RefusalCode::Ledger, "the opening names what is not on the ledger")),
+        None => None,
+    };
+    Ok((caller, opening, present))
+}

@@ -1,0 +1,174 @@
+use fabric_contract::Context;
+use healthchain_interface::{Page, PermittedLink, PermittedQuery};
+use healthchain_rules::consent::Wanted;
+use healthchain_rules::entitlement::{Entitlement, entitlement};
+use healthchain_rules::link::{decide_reading, require_patient};
+use healthchain_rules::{
+    Actor, Category, ConsentBook, LedgerTime, Link, LinkId, LinkState, MemberId, Permission, Provision, Purpose,
+    Refusal, limit,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::caller::load_caller_with;
+use crate::page_token;
+use crate::storage::consent::load_consent_book;
+use crate::storage::fetch;
+use crate::storage::link::{ListPosition, ListedLink, load_link, load_links_of_patient};
+use crate::storage::member::load_member;
+use crate::transaction;
+
+pub(super) async fn link(context: &Context, id: LinkId) -> Result<Link, Refusal> {
+    let (caller, link, book) = load_caller_with(context, load_link(&id), |link: &Option<Link>| {
+        link.as_ref().map(|link| load_consent_book(&link.patient))
+    })
+    .await?;
+    decide_reading(&caller, link, &book.flatten().unwrap_or_default(), transaction::time(context)?)
+}
+
+/// Goes through the categories that are open to the caller as a whole, then through the links that consents name one by one.
+pub(super) async fn permitted(context: &Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal> {
+    let first = (load_member(&query.patient), load_consent_book(&query.patient));
+    let (caller, (patient, book), ()) = load_caller_with(context, first, |_| ()).await?;
+    let actor = caller.permitted_member(Permission::OpenLink)?;
+    let patient = &require_patient(patient.as_ref())?.id;
+    let listed_for = ListedFor { patient: patient.clone(), purpose: query.purpose };
+    let start = query.page_token.as_ref().map(|token| page_token::read(&listed_for, token)).transpose()?;
+
+    let view = View {
+        actor,
+        patient,
+        book: book.unwrap_or_default(),
+        purpose: query.purpose,
+        at: transaction::time(context)?,
+    };
+    let mut filling = Filling::new(query.limit.unwrap_or_default().into());
+    let next = view.fill(context, start.unwrap_or_default(), &mut filling).await?;
+    let next_page_token = next.map(|position| page_token::write(&listed_for, &position)).transpose()?;
+    Ok(Page { items: filling.items, next_page_token })
+}
+
+/// What a page token belongs to.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct ListedFor {
+    patient: MemberId,
+    purpose: Purpose,
+}
+
+/// Where the next page begins.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Position {
+    Category { category: Category, from: Option<ListPosition> },
+    Named { after: Option<LinkId> },
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::Category { category: Category::ALL[0], from: None }
+    }
+}
+
+/// A page as it fills: what it holds, how much more fits, how much more may be looked at.
+struct Filling {
+    items: Vec<PermittedLink>,
+    limit: u32,
+    scan: u32,
+}
+
+impl Filling {
+    fn new(limit: u32) -> Self {
+        Self { items: Vec::new(), limit, scan: limit::PAGE_SCAN }
+    }
+
+    /// How many more links to look at; none when the page is done.
+    fn room(&self) -> Option<u32> {
+        let held = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        Some(self.limit.saturating_sub(held).min(self.scan)).filter(|room| *room > 0)
+    }
+}
+
+/// A patient's links as somebody sees them.
+struct View<'a> {
+    actor: &'a Actor,
+    patient: &'a MemberId,
+    book: ConsentBook,
+    purpose: Purpose,
+    at: LedgerTime,
+}
+
+impl View<'_> {
+    /// Fills the page from a position; gives the next page's, if there is one.
+    async fn fill(&self, context: &Context, start: Position, page: &mut Filling) -> Result<Option<Position>, Refusal> {
+        let (first, mut from, after) = match start {
+            Position::Category { category, from } => (category, from, None),
+            Position::Named { after } => return self.fill_named(context, after, page).await,
+        };
+        for category in Category::ALL.into_iter().filter(|category| *category >= first) {
+            if self.provision(category, None).is_none() {
+                from = None;
+                continue;
+            }
+            loop {
+                let Some(room) = page.room() else { return Ok(Some(Position::Category { category, from })) };
+                let (links, next) = load_links_of_patient(context, self.patient, category, from.as_ref(), room).await?;
+                page.scan -= room;
+                page.items.extend(links.into_iter().filter_map(|listed| self.permitted(listed)));
+                from = next;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        self.fill_named(context, after, page).await
+    }
+
+    async fn fill_named(
+        &self,
+        context: &Context,
+        mut after: Option<LinkId>,
+        page: &mut Filling,
+    ) -> Result<Option<Position>, Refusal> {
+        let named = self.book.permitted_links(self.at);
+        let left: Vec<&LinkId> =
+            named.into_iter().filter(|id| after.as_ref().is_none_or(|after| *id > after)).collect();
+        let mut left = left.as_slice();
+        while !left.is_empty() {
+            let Some(room) = page.room() else { return Ok(Some(Position::Named { after })) };
+            let (chunk, rest) = left.split_at(left.len().min(room as usize));
+            left = rest;
+            page.scan -= room;
+            let links = fetch(context, chunk.iter().map(|id| load_link(id)).collect::<Vec<_>>()).await?;
+            let is_listed_here = |link: &Link| {
+                link.patient == *self.patient
+                    && link.state == LinkState::Active
+                    && self.provision(link.category, None).is_none()
+            };
+            let listed = links.iter().filter(|link| is_listed_here(link)).map(ListedLink::from);
+            page.items.extend(listed.filter_map(|listed| self.permitted(listed)));
+            after = chunk.last().map(|id| (*id).clone());
+        }
+        Ok(None)
+    }
+
+    fn permitted(&self, listed: ListedLink) -> Option<PermittedLink> {
+        let provision = self.provision(listed.category, Some(&listed.link))?;
+        Some(PermittedLink {
+            link: listed.link,
+            category: listed.category,
+            version: listed.version,
+            publisher: listed.publisher,
+            published: listed.published,
+            content_length: listed.content.length,
+            media_type: listed.content.media_type,
+            provision,
+        })
+    }
+
+    fn provision(&self, category: Category, link: Option<&LinkId>) -> Option<Provision> {
+        let wanted = Wanted { link, category };
+        match entitlement(self.actor.subject(), self.patient, wanted, &self.book, self.purpose, self.at) {
+            Entitlement::Entitled { provision, .. } => Some(provision),
+            Entitlement::NotEntitled { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use fabric_contract::Context;
+use healthchain_interface::{PublishLink, RecipientsQuery, WithdrawLink};
+use healthchain_rules::audit::Act;
+use healthchain_rules::envelope::{decide_asking, recipients as recipients_of};
+use healthchain_rules::link::{Draft, decide_publication, decide_withdrawal, require_patient};
+use healthchain_rules::{
+    Caller, Category, ConsentBook, Content, LedgerEvent, Link, Member, MemberId, Outcome, Recipient, Refusal, limit,
+};
+
+use crate::audit::Record;
+use crate::caller::load_caller_with;
+use crate::storage::consent::load_consent_book;
+use crate::storage::fetch;
+use crate::storage::link::{load_link, save_published, save_withdrawn};
+use crate::storage::member::load_member;
+use crate::storage::organisation::load_organisations;
+use crate::transaction;
+
+pub(super) async fn recipients(context: &Context, query: RecipientsQuery) -> Result<Vec<Recipient>, Refusal> {
+    let first = (load_member(&query.patient), load_consent_book(&query.patient));
+    let (caller, (patient, book), ()) = load_caller_with(context, first, |_| ()).await?;
+    let mut recipients =
+        load_recipients(context, &caller, patient.as_ref(), book.unwrap_or_default(), query.category).await?;
+    recipients.truncate(limit::ENVELOPES);
+    Ok(recipients)
+}
+
+pub(super) async fn publish(context: &mut Context, call: PublishLink) -> Result<Link, Refusal> {
+    let first = (load_member(&call.patient), load_consent_book(&call.patient), load_link(&call.link));
+    let (caller, (patient, book, existing), ()) = load_caller_with(context, first, |_| ()).await?;
+    let recipients =
+        load_recipients(context, &caller, patient.as_ref(), book.unwrap_or_default(), call.category).await?;
+
+    let draft = Draft {
+        id: call.link,
+        patient: call.patient,
+        category: call.category,
+        content: Content { hash: call.content_hash, length: call.content_length, media_type: call.media_type },
+        commitment: call.commitment,
+    };
+    let at = transaction::time(context)?;
+    match decide_publication(&caller, patient.as_ref(), existing.as_ref(), &recipients, draft, &call.envelopes, at)? {
+        Outcome::Repeated(link) => Ok(link),
+        Outcome::Decided(link, proof) => {
+            save_published(context, &link, &call.envelopes, proof)?;
+            let version = link.current.number;
+            let act = Act::LinkPublished { link: link.id.clone(), version, category: link.category };
+            Record::new(act).about(&link.patient).save(context, &caller)?;
+            let event = LedgerEvent::LinkPublished {
+                link: link.id.clone(),
+                version,
+                category: link.category,
+                patient: link.patient.clone(),
+                publisher: link.publisher.clone(),
+            };
+            transaction::announce(context, &event)?;
+            Ok(link)
+        }
+    }
+}
+
+pub(super) async fn withdraw(context: &mut Context, call: WithdrawLink) -> Result<Link, Refusal> {
+    let (caller, link, ()) = load_caller_with(context, load_link(&call.link), |_| ()).await?;
+
+    match decide_withdrawal(&caller, link, call.reason.clone(), transaction::time(context)?)? {
+        Outcome::Repeated(link) => Ok(link),
+        Outcome::Decided(link, proof) => {
+            save_withdrawn(context, &link, proof)?;
+            let act = Act::LinkWithdrawn { link: link.id.clone(), reason: call.reason };
+            Record::new(act).about(&link.patient).save(context, &caller)?;
+            let event = LedgerEvent::LinkWithdrawn { link: link.id.clone(), publisher: link.publisher.clone() };
+            transaction::announce(context, &event)?;
+            Ok(link)
+        }
+    }
+}
+
+/// Whom the caller's organisation may seal to. The caller may ask, and the patient exists, or this is refused.
+async fn load_recipients(
+    context: &Context,
+    caller: &Caller,
+    patient: Option<&Member>,
+    book: ConsentBook,
+    category: Category,
+) -> Result<Vec<Recipient>, Refusal> {
+    let publisher = decide_asking(caller)?;
+    let patient = require_patient(patient)?;
+    let at = transaction::time(context)?;
+    let named: Vec<&MemberId> = book.permitted_members(at).into_iter().collect();
+    let members = fetch(context, named.into_iter().map(load_member).collect::<Vec<_>>()).await?;
+    let organisations = load_organisations(context).await?;
+    Ok(recipients_of(publisher, patient, &organisations, &members, category, &book, at))
+}

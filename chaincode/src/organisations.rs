@@ -1,0 +1,81 @@
+//! The contract `Organisations`.
+
+use fabric_contract::Context;
+use healthchain_interface::{EnterOrganisation, Founders, Organisations};
+use healthchain_rules::audit::Act;
+use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
+use healthchain_rules::{Actor, Caller, LedgerEvent, MspId, Organisation, Outcome, Refusal, RefusalCode};
+
+use crate::audit::Record;
+use crate::encryption_key::encryption_key;
+use crate::storage::fetch;
+use crate::storage::member::{load_key_holder, load_member};
+use crate::storage::organisation::{load_organisation, load_organisations, save_entered, save_founded};
+use crate::transaction;
+
+pub(crate) struct OrganisationContract;
+
+impl Organisations for OrganisationContract {
+    async fn bootstrap(&self, context: &mut Context, founders: Founders) -> Result<Vec<Organisation>, Refusal> {
+        let signer = transaction::signer(context)?;
+        let existing = load_organisations(context).await?;
+
+        let founders = founders.organisations.into_iter().map(|founder| (founder.msp_id, founder.kind)).collect();
+        match decide_founding(&signer, &existing, founders)? {
+            Outcome::Repeated(organisations) => Ok(organisations),
+            Outcome::Decided(organisations, proof) => {
+                save_founded(context, &organisations, proof)?;
+                let names = organisations.iter().map(|organisation| organisation.msp_id.clone()).collect();
+                transaction::announce(context, &LedgerEvent::OrganisationsFounded { organisations: names })?;
+                Ok(organisations)
+            }
+        }
+    }
+
+    async fn enter(&self, context: &mut Context, call: EnterOrganisation) -> Result<Organisation, Refusal> {
+        let signer = transaction::signer(context)?;
+        let entry = Entry {
+            encryption_key: encryption_key(call.encryption_key)?,
+            gateway_url: call.gateway_url,
+            gateway_key_hash: call.gateway_key_hash,
+            administrator: call.administrator,
+            administrator_encryption_key: encryption_key(call.administrator_encryption_key)?,
+        };
+        let loads = (
+            load_organisation(&signer.msp_id),
+            load_member(&entry.administrator),
+            load_key_holder(&signer.key_hash),
+            load_key_holder(&entry.gateway_key_hash),
+        );
+        let (organisation, administrator, signing_key, gateway_key) = fetch(context, loads).await?;
+
+        let state = EntryState {
+            organisation: organisation.as_ref(),
+            administrator: administrator.as_ref(),
+            signing_key: signing_key.as_ref(),
+            gateway_key: gateway_key.as_ref(),
+        };
+        match decide_entry(&signer, state, entry, transaction::time(context)?)? {
+            Outcome::Repeated((organisation, _)) => Ok(organisation),
+            Outcome::Decided((organisation, administrator), proof) => {
+                save_entered(context, &organisation, &administrator, proof)?;
+                let caller = Caller::Member(Box::new(Actor { member: administrator, organisation }));
+                Record::new(Act::OrganisationEntered).save(context, &caller)?;
+                let organisation = caller.organisation().clone();
+                let event = LedgerEvent::OrganisationEntered { organisation: organisation.msp_id.clone() };
+                transaction::announce(context, &event)?;
+                Ok(organisation)
+            }
+        }
+    }
+
+    async fn organisation(&self, context: &Context, msp_id: MspId) -> Result<Organisation, Refusal> {
+        fetch(context, load_organisation(&msp_id))
+            .await?
+            .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrganisation, format!("there is no organisation {msp_id}")))
+    }
+
+    async fn organisations(&self, context: &Context) -> Result<Vec<Organisation>, Refusal> {
+        load_organisations(context).await
+    }
+}

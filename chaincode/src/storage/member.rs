@@ -1,0 +1,26 @@
+use fabric_contract::Context;
+use healthchain_rules::member::{MayChangeStanding, MayRegister};
+use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, Refusal};
+
+use super::{Load, key, put};
+
+pub(crate) fn load_member(id: &MemberId) -> Load<Member> {
+    Load::at(key::member(id))
+}
+
+pub(crate) fn load_key_holder(key_hash: &KeyHash) -> Load<KeyHolder> {
+    Load::at(key::key_holder(key_hash))
+}
+
+pub(crate) fn save_registered(context: &mut Context, member: &Member, _: MayRegister) -> Result<(), Refusal> {
+    save_with_key(context, member)
+}
+
+pub(crate) fn save_standing(context: &mut Context, member: &Member, _: MayChangeStanding) -> Result<(), Refusal> {
+    put(context, key::member(&member.id), member)
+}
+
+pub(super) fn save_with_key(context: &mut Context, member: &Member) -> Result<(), Refusal> {
+    put(context, key::key_holder(&member.key_hash), &KeyHolder::Member(member.id.clone()))?;
+    put(context, key::member(&member.id), member)
+}

@@ -1,0 +1,160 @@
+//! How state lies on the ledger: one module a thing. A `load_…` says what to read, [`fetch`] reads many at once; a `save_…` asks for
+//! the proof that the rules allow it.
+//!
+//! Every value is `{"v":1,"value":…}`. A chaincode that changes a value's shape raises `v` and reads the older ones still.
+
+pub(crate) mod audit;
+pub(crate) mod consent;
+pub(crate) mod envelope;
+mod key;
+pub(crate) mod link;
+pub(crate) mod member;
+pub(crate) mod opening;
+pub(crate) mod organisation;
+
+use std::marker::PhantomData;
+
+use fabric_contract::{Context, LedgerError};
+use healthchain_rules::{Refusal, RefusalCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    v: u32,
+    value: T,
+}
+
+#[derive(Deserialize)]
+struct StoredVersion {
+    v: u32,
+}
+
+/// One value to be read.
+pub(crate) struct Load<T> {
+    key: String,
+    value: PhantomData<fn() -> T>,
+}
+
+/// Values to be read together: one, none, some, or a tuple of such.
+pub(crate) trait Loads {
+    /// What is found.
+    type Loaded;
+
+    #[doc(hidden)]
+    fn keys(&self, keys: &mut Vec<String>);
+
+    #[doc(hidden)]
+    fn take(self, values: &mut Values) -> Result<Self::Loaded, Refusal>;
+}
+
+/// What the ledger answered, in the order of the keys.
+pub(crate) type Values = std::vec::IntoIter<Option<Vec<u8>>>;
+
+/// Reads all of them in one round trip, where the peer offers that.
+pub(crate) async fn fetch<L: Loads>(context: &Context, loads: L) -> Result<L::Loaded, Refusal> {
+    let mut keys = Vec::new();
+    loads.keys(&mut keys);
+    let values = if keys.is_empty() { Vec::new() } else { context.get_many(&keys).await.map_err(ledger)? };
+    loads.take(&mut values.into_iter())
+}
+
+impl<T> Load<T> {
+    fn at(key: String) -> Self {
+        Self { key, value: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Loads for Load<T> {
+    type Loaded = Option<T>;
+
+    fn keys(&self, keys: &mut Vec<String>) {
+        keys.push(self.key.clone());
+    }
+
+    fn take(self, values: &mut Values) -> Result<Option<T>, Refusal> {
+        values.next().flatten().map(|bytes| decode(&bytes)).transpose()
+    }
+}
+
+impl<L: Loads> Loads for Option<L> {
+    type Loaded = Option<L::Loaded>;
+
+    fn keys(&self, keys: &mut Vec<String>) {
+        if let Some(load) = self {
+            load.keys(keys);
+        }
+    }
+
+    fn take(self, values: &mut Values) -> Result<Self::Loaded, Refusal> {
+        self.map(|load| load.take(values)).transpose()
+    }
+}
+
+/// Of many, those that exist.
+impl<T: DeserializeOwned> Loads for Vec<Load<T>> {
+    type Loaded = Vec<T>;
+
+    fn keys(&self, keys: &mut Vec<String>) {
+        self.iter().for_each(|load| load.keys(keys));
+    }
+
+    fn take(self, values: &mut Values) -> Result<Vec<T>, Refusal> {
+        self.into_iter().filter_map(|load| load.take(values).transpose()).collect()
+    }
+}
+
+macro_rules! loads_of_tuple {
+    ($($name:ident),*) => {
+        impl<$($name: Loads),*> Loads for ($($name,)*) {
+            type Loaded = ($($name::Loaded,)*);
+
+            #[allow(non_snake_case, unused_variables)]
+            fn keys(&self, keys: &mut Vec<String>) {
+                let ($($name,)*) = self;
+                $($name.keys(keys);)*
+            }
+
+            #[allow(non_snake_case, unused_variables, clippy::unused_unit)]
+            fn take(self, values: &mut Values) -> Result<Self::Loaded, Refusal> {
+                let ($($name,)*) = self;
+                Ok(($($name.take(values)?,)*))
+            }
+        }
+    };
+}
+
+loads_of_tuple!();
+loads_of_tuple!(A, B);
+loads_of_tuple!(A, B, C);
+loads_of_tuple!(A, B, C, D);
+
+fn put<T: Serialize>(context: &mut Context, key: String, value: &T) -> Result<(), Refusal> {
+    let json = serde_json::to_vec(&Stored { v: VERSION, value })
+        .map_err(|error| Refusal::new(RefusalCode::Ledger, format!("a value cannot be written: {error}")))?;
+    context.put(key, json);
+    Ok(())
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let unreadable = |error: serde_json::Error| {
+        tracing::error!(%error, "a value of the ledger cannot be read");
+        Refusal::new(RefusalCode::Ledger, "the ledger holds a value that this chaincode cannot read")
+    };
+    let StoredVersion { v } = serde_json::from_slice(bytes).map_err(unreadable)?;
+    match v {
+        VERSION => serde_json::from_slice::<Stored<T>>(bytes).map(|stored| stored.value).map_err(unreadable),
+        newer => Err(Refusal::new(
+            RefusalCode::Ledger,
+            format!("the ledger holds a value of version {newer}: this chaincode is too old, approve the newer one"),
+        )),
+    }
+}
+
+/// A failed read: the cause is for the chaincode's log, not for the caller.
+fn ledger(error: LedgerError) -> Refusal {
+    tracing::warn!(%error, "the ledger could not be read");
+    Refusal::new(RefusalCode::Ledger, "the ledger could not be read: try again")
+}
