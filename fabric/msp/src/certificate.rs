@@ -173,10 +173,6 @@ impl Certificate {
         &self.0.extensions
     }
 
-    pub(crate) fn is_self_issued(&self) -> bool {
-        self.0.subject_der == self.0.issuer_der
-    }
-
     pub(crate) fn is_ecdsa_signed(&self) -> bool {
         ["1.2.840.10045.4.1", "1.2.840.10045.4.3.2", "1.2.840.10045.4.3.3", "1.2.840.10045.4.3.4"]
             .contains(&self.0.signature_algorithm.as_str())

@@ -183,16 +183,6 @@ impl Authority {
         // A chain is looked at just after the certificate's start, when its authority must already be valid.
         let start = (now() - BACKDATED).max(self.certificate.not_before());
         let end = (start + i64::from(request.valid_days) * DAY).min(self.certificate.not_after());
-        self.certify_between(request, public_key, start, end)
-    }
-
-    pub(crate) fn certify_between(
-        &self,
-        request: &Request,
-        public_key: &PKey<Public>,
-        start: i64,
-        end: i64,
-    ) -> Result<Certificate, IssueError> {
         let organisation = self.x509.subject_name().entries_by_nid(Nid::ORGANIZATIONNAME).next();
         let organisation = organisation.and_then(|entry| entry.data().to_string().ok());
         let mut builder = builder(

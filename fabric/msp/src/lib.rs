@@ -7,6 +7,7 @@
 //! The rules are those of Fabric 3.1 (folder `msp/` of its source) with channel capability `V3_0`, or it says otherwise.
 
 mod certificate;
+mod chain;
 mod der;
 mod folder;
 mod identity;

@@ -1,5 +1,6 @@
 //! One organisation's verifier: which certificates are its members', and in which roles.
 
+use std::fmt;
 use std::path::Path;
 
 use fabric_protos::common::msp_role::MspRoleType;
@@ -7,12 +8,12 @@ use fabric_protos::msp::{FabricMspConfig, FabricOuIdentifier, MspConfig};
 use openssl::sha::Sha256;
 use prost::Message;
 
+use crate::chain::single_chain;
 use crate::folder::{self, FolderError};
 use crate::revocation::RevocationList;
 use crate::{Certificate, CertificateError, Invalidity};
 
 /// One organisation's membership service provider.
-#[derive(Debug)]
 pub struct Msp {
     configuration: FabricMspConfig,
     roots: Vec<Certificate>,
@@ -60,7 +61,6 @@ pub(crate) struct Standing {
     pub(crate) certifiers: CertifiersId,
 }
 
-#[derive(Debug)]
 struct NodeUnits {
     client: Option<NodeUnit>,
     peer: Option<NodeUnit>,
@@ -68,7 +68,6 @@ struct NodeUnits {
     orderer: Option<NodeUnit>,
 }
 
-#[derive(Debug)]
 struct NodeUnit {
     name: String,
     /// Absent: whichever authority of the organisation.
@@ -338,6 +337,12 @@ impl Msp {
     }
 }
 
+impl fmt::Debug for Msp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Msp").field("id", &self.id()).field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
 impl NodeUnits {
     fn all(&self) -> impl Iterator<Item = &NodeUnit> {
         [&self.client, &self.peer, &self.administrator, &self.orderer].into_iter().flatten()
@@ -362,56 +367,4 @@ fn certifiers_id(chain: &[&Certificate]) -> CertifiersId {
     let mut hash = Sha256::new();
     chain.iter().for_each(|authority| hash.update(authority.der()));
     hash.finish()
-}
-
-/// The one chain from `certificate` to a root, both included.
-fn single_chain<'a>(
-    certificate: &'a Certificate,
-    roots: &'a [Certificate],
-    intermediates: &'a [Certificate],
-) -> Result<Vec<&'a Certificate>, Invalidity> {
-    let at = certificate.not_before() + 1;
-    if let Some(root) = roots.iter().find(|root| *root == certificate) {
-        return Ok(vec![root]);
-    }
-    let mut chains = Vec::new();
-    extend(vec![certificate], at, roots, intermediates, &mut chains);
-    match chains.len() {
-        1 => Ok(chains.remove(0)),
-        0 => Err(Invalidity::Chain("certificate signed by unknown authority".to_owned())),
-        count => Err(Invalidity::Chain(format!("this MSP only supports a single validation chain, got {count}"))),
-    }
-}
-
-fn extend<'a>(
-    chain: Vec<&'a Certificate>,
-    at: i64,
-    roots: &'a [Certificate],
-    intermediates: &'a [Certificate],
-    found: &mut Vec<Vec<&'a Certificate>>,
-) {
-    let Some(last) = chain.last().copied() else { return };
-    let fits = |authority: &&Certificate| {
-        !chain.contains(authority) && may_issue(authority, &chain, at) && last.is_issued_by(authority)
-    };
-    for root in roots.iter().filter(fits) {
-        let whole: Vec<&Certificate> = chain.iter().copied().chain([root]).collect();
-        // Without a usage of its own a chain serves as any; with one, Fabric's library asks for a TLS server's.
-        if whole.iter().all(|certificate| certificate.extensions().server_usage) {
-            found.push(whole);
-        }
-    }
-    for intermediate in intermediates.iter().filter(fits) {
-        extend(chain.iter().copied().chain([intermediate]).collect(), at, roots, intermediates, found);
-    }
-}
-
-fn may_issue(authority: &Certificate, below: &[&Certificate], at: i64) -> bool {
-    // The path length counts the intermediate authorities below, self-issued ones apart.
-    let intermediates = below.iter().skip(1).filter(|certificate| !certificate.is_self_issued()).count();
-    let read = authority.extensions();
-    authority.not_before() <= at
-        && at <= authority.not_after()
-        && below.iter().chain([&authority]).all(|certificate| certificate.extensions().unknown_critical.is_none())
-        && read.path_length.is_none_or(|longest| intermediates <= longest as usize)
 }

@@ -71,11 +71,81 @@ fn order<T: HasParams>(key: &EcKeyRef<T>) -> Result<BigNum, ErrorStack> {
     Ok(order)
 }
 
-/// The other, high form of a low signature: what a careless signer produces half of the time.
 #[cfg(test)]
-pub(crate) fn to_high_s<T: HasParams>(signature: &[u8], key: &PKey<T>) -> Vec<u8> {
-    let parsed = EcdsaSig::from_der(signature).unwrap();
-    let mut flipped = BigNum::new().unwrap();
-    flipped.checked_sub(&order(&key.ec_key().unwrap()).unwrap(), parsed.s()).unwrap();
-    EcdsaSig::from_private_components(parsed.r().to_owned().unwrap(), flipped).unwrap().to_der().unwrap()
+mod tests {
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::rsa::Rsa;
+
+    use super::*;
+
+    fn pair(curve: Nid) -> (PKey<Private>, PKey<Public>) {
+        let key = PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap();
+        let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+        (key, public)
+    }
+
+    /// The other, high form of a low signature: what a careless signer produces half of the time.
+    fn to_high_s(signature: &[u8], key: &PKey<Private>) -> Vec<u8> {
+        let parsed = EcdsaSig::from_der(signature).unwrap();
+        let mut flipped = BigNum::new().unwrap();
+        flipped.checked_sub(&order(&key.ec_key().unwrap()).unwrap(), parsed.s()).unwrap();
+        EcdsaSig::from_private_components(parsed.r().to_owned().unwrap(), flipped).unwrap().to_der().unwrap()
+    }
+
+    #[test]
+    fn signatures_are_always_in_the_low_form() {
+        let (key, public) = pair(Nid::X9_62_PRIME256V1);
+        for round in 0..64u8 {
+            verify(&public, &[round], &sign(&key, &[round]).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_high_s_is_refused_although_the_mathematics_holds() {
+        let (key, public) = pair(Nid::X9_62_PRIME256V1);
+        let low = sign(&key, b"message").unwrap();
+        let high = to_high_s(&low, &key);
+        let parsed = EcdsaSig::from_der(&high).unwrap();
+        assert!(parsed.verify(&sha256(b"message"), &key.ec_key().unwrap()).unwrap());
+        assert_eq!(verify(&public, b"message", &high), Err(SignatureError::HighS));
+        assert_eq!(to_low_s(&high, &key).unwrap(), low);
+    }
+
+    #[test]
+    fn another_message_another_key_and_garbage_are_refused() {
+        let (key, public) = pair(Nid::X9_62_PRIME256V1);
+        let (_, stranger) = pair(Nid::X9_62_PRIME256V1);
+        let signature = sign(&key, b"message").unwrap();
+        assert_eq!(verify(&public, b"other", &signature), Err(SignatureError::Wrong));
+        assert_eq!(verify(&stranger, b"message", &signature), Err(SignatureError::Wrong));
+        for garbage in [&b""[..], b"signature", &signature[..signature.len() - 1]] {
+            assert_eq!(verify(&public, b"message", garbage), Err(SignatureError::Malformed));
+        }
+        let zero = [0x30, 6, 2, 1, 0, 2, 1, 0];
+        assert_eq!(verify(&public, b"message", &zero), Err(SignatureError::Wrong));
+    }
+
+    #[test]
+    fn a_longer_curve_signs_sha_256_too() {
+        let (key, public) = pair(Nid::SECP384R1);
+        verify(&public, b"message", &sign(&key, b"message").unwrap()).unwrap();
+    }
+
+    #[test]
+    fn ed25519_signs_the_message_itself() {
+        let key = PKey::generate_ed25519().unwrap();
+        let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+        let signature =
+            openssl::sign::Signer::new_without_digest(&key).unwrap().sign_oneshot_to_vec(b"message").unwrap();
+        verify(&public, b"message", &signature).unwrap();
+        assert_eq!(verify(&public, b"other", &signature), Err(SignatureError::Wrong));
+    }
+
+    #[test]
+    fn rsa_is_refused() {
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+        assert_eq!(verify(&public, b"message", b"signature"), Err(SignatureError::KeyAlgorithm));
+    }
 }
