@@ -1,3 +1,9 @@
 //! HTTP in: who calls, what is asked, and how each failure is answered.
 
+mod caller;
+mod input;
 pub mod listener;
+mod openapi;
+pub mod problem;
+pub mod router;
+mod routes;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use fabric_msp::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -51,9 +52,14 @@ impl OwnCertificate {
     pub fn load(configuration: &Configuration) -> Result<Self, TlsError> {
         let (certificate, key) = (&configuration.tls.certificate, &configuration.tls.key);
         Ok(Self {
-            chain: certificates(certificate)?,
-            key: PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| material(key, error))?,
+            chain: certificates(&name(certificate), &read(certificate)?)?,
+            key: key_of(&name(key), &read(key)?)?,
         })
+    }
+
+    /// A certificate chain, leaf first, and its key, both in PEM.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self { chain: certificates("certificate", chain)?, key: key_of("key", key)? })
     }
 
     /// Configuration of the listener.
@@ -77,9 +83,18 @@ impl OwnCertificate {
 
 /// Reads the authorities of a PEM file.
 pub fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    store(&name(path), &read(path)?)
+}
+
+/// The authorities of a PEM text.
+pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    store("authority", pem)
+}
+
+fn store(file: &str, pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        store.add(certificate).map_err(|error| material(path, error))?;
+    for certificate in certificates(file, pem)? {
+        store.add(certificate).map_err(|error| material(file, error))?;
     }
     Ok(store)
 }
@@ -172,20 +187,25 @@ fn verify(
 }
 
 fn is_gateway(leaf: &CertificateDer<'_>) -> bool {
-    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(leaf) else { return false };
-    let mut names = certificate.subject().iter_common_name();
-    matches!((names.next(), names.next()), (Some(name), None) if name.as_str() == Ok(GATEWAY_NAME))
+    Certificate::from_der(leaf).is_ok_and(|certificate| certificate.common_name() == Some(GATEWAY_NAME))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| material(path, error))?;
-    if certificates.is_empty() { Err(material(path, "holds no certificate")) } else { Ok(certificates) }
+fn certificates(file: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| material(file, error))?;
+    if certificates.is_empty() { Err(material(file, "holds no certificate")) } else { Ok(certificates) }
 }
 
-fn material(path: &Path, reason: impl ToString) -> TlsError {
-    TlsError::Material { file: path.display().to_string(), reason: reason.to_string() }
+fn key_of(file: &str, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| material(file, error))
+}
+
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn material(file: &str, reason: impl ToString) -> TlsError {
+    TlsError::Material { file: file.to_owned(), reason: reason.to_string() }
 }
 
 /// Takes any client certificate whose holder proves possession of its key; trust is judged later.

@@ -29,7 +29,7 @@ impl SoftwareKey {
         let scalar =
             <DhP256HkdfSha256 as Kem>::PrivateKey::from_bytes(&scalar).map_err(|_| SealingError::NotAPrivateKey)?;
         let public_key = pkey.public_key_to_der().map_err(|_| SealingError::NotAPrivateKey)?;
-        Ok(Self { key_hash: hex::encode(openssl::sha::sha256(&public_key)), public_key, scalar })
+        Ok(Self { key_hash: hex::encode(fabric_msp::key_hash(&public_key)), public_key, scalar })
     }
 
     /// The public half (SPKI, DER).

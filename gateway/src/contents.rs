@@ -1,0 +1,45 @@
+//! Port: encrypted contents that lie in another organisation's store.
+
+pub mod https;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+
+/// One content of another organisation, asked for on the strength of a committed opening.
+#[derive(Debug, Clone, Copy)]
+pub struct ContentRequest<'a> {
+    /// MSP id of the publisher.
+    pub publisher: &'a str,
+    /// Where the publisher serves it, from the envelope.
+    pub url: &'a str,
+    /// Transaction id of the opening that permits the transfer.
+    pub opening: &'a str,
+    /// Length that the ledger holds for the content, in bytes.
+    pub length: u64,
+}
+
+/// The other organisations' gateways.
+pub trait Contents: Send + Sync {
+    /// Fetches a content whole. At most `length` bytes are taken; whether they are the right ones, the caller checks.
+    fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<Bytes, ContentsError>>;
+}
+
+/// Why another organisation's content could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContentsError {
+    /// The publisher is not in this gateway's configuration.
+    #[error("{0} is not configured here; add its TLS authority under [[organisations]]")]
+    UnknownOrganisation(String),
+    /// The publisher's gateway does not answer, or not as that organisation's gateway.
+    #[error("the gateway of {0} cannot be reached: {1}")]
+    Unreachable(String, String),
+    /// The publisher's gateway answered, and did not give the content.
+    #[error("the gateway of {0} refused the content: {1}")]
+    Refused(String, String),
+    /// The publisher's gateway does not have the content any more.
+    #[error("the gateway of {0} has lost the content")]
+    Lost(String),
+    /// More bytes came than the ledger holds for the content.
+    #[error("the gateway of {0} sent more than was published")]
+    TooLong(String),
+}

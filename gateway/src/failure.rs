@@ -1,0 +1,97 @@
+//! Why a use case did not succeed. What each means to an HTTP client, `http/problem/` says.
+
+use fabric_contract::CallError;
+use healthchain_rules::{Holder, Opening, Refusal, TransactionId};
+
+use crate::content::ContentError;
+use crate::contents::ContentsError;
+use crate::ledger::LedgerFailure;
+use crate::records::RecordsError;
+
+/// Why a use case did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The ledger refused the call; nothing was written.
+    #[error("the ledger refused: {0}")]
+    Refused(Refusal),
+    /// The ledger committed that this opening is denied.
+    #[error("the ledger denied opening {}", .0.transaction)]
+    Denied(Box<Opening>),
+    /// The ledger could not be asked, or could not answer.
+    #[error(transparent)]
+    Ledger(LedgerFailure),
+    /// The ledger's answer is not one that this gateway understands.
+    #[error("the ledger's answer is not understood: {0}")]
+    Unintelligible(String),
+    /// The idempotency key was used for something else.
+    #[error("the idempotency key was used for something else")]
+    IdempotencyKeyReused,
+    /// The ledger names a recipient with a key that nothing can be sealed to.
+    #[error("the encryption key of {0:?} cannot be sealed to")]
+    RecipientKeyUnusable(Holder),
+    /// No envelope came within the time that a caller is kept waiting.
+    #[error("no envelope was sealed in time")]
+    EnvelopeNotYetSealed,
+    /// The envelope is not for a key that this gateway holds, or does not open, or holds no link payload.
+    #[error("the envelope does not open here")]
+    EnvelopeDoesNotOpen,
+    /// The organisation's own record store failed, or has lost a record.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The publisher's gateway did not give the content.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
+    /// The content is not what was published.
+    #[error("the content is not what was published: {0}")]
+    Tampered(&'static str),
+    /// The second lock holds.
+    #[error("the second lock holds: {0:?}")]
+    Locked(Lock),
+    /// A permitted, committed opening could not be carried through.
+    #[error("opening {opening}: {failure}")]
+    AfterOpening {
+        /// The opening.
+        opening: TransactionId,
+        /// What went wrong after it.
+        failure: Box<Failure>,
+    },
+    /// Something that should not be able to fail did.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// Why a content is not given to another organisation's gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// No such opening on this organisation's own peer.
+    NoOpening,
+    /// The opening was denied.
+    Denied,
+    /// It was permitted to another organisation.
+    AnotherOrganisation,
+    /// It is about another link.
+    AnotherLink,
+    /// It is about another version.
+    AnotherVersion,
+    /// It is too old, or lies in the future.
+    TooOld,
+    /// The record is another organisation's.
+    NotThePublisher,
+}
+
+impl From<CallError<LedgerFailure, Refusal>> for Failure {
+    fn from(error: CallError<LedgerFailure, Refusal>) -> Self {
+        match error {
+            CallError::Refused(refusal) => Self::Refused(refusal),
+            CallError::Failed(failure) => Self::Ledger(failure),
+            CallError::Undecodable(answer) => Self::Unintelligible(answer),
+        }
+    }
+}
+
+/// Content that cannot be *made* is this gateway's failure; content that does not open is judged where it is opened.
+impl From<ContentError> for Failure {
+    fn from(error: ContentError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

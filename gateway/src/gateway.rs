@@ -1,0 +1,116 @@
+//! One organisation's gateway: its own identity and key, and the ports that the use cases work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fabric_msp::SigningIdentity;
+use healthchain_interface::LinksClient;
+use healthchain_rules::{Category, Envelope, LinkId, MspId};
+use url::Url;
+
+use crate::content::Payload;
+use crate::contents::Contents;
+use crate::failure::Failure;
+use crate::ledger::{Contract, Ledger};
+use crate::records::Records;
+use crate::sealing::{DecryptionKey, EnvelopeContext};
+use crate::tls::Trust;
+use crate::wallet::Wallet;
+
+/// What every use case has at hand.
+pub struct Gateway {
+    /// The organisation that this gateway serves.
+    pub organisation: OwnOrganisation,
+    /// Where members and other gateways reach this gateway.
+    pub public_url: Url,
+    /// Largest record that is taken, in bytes.
+    pub max_record_bytes: usize,
+    /// How long others are waited for.
+    pub patience: Patience,
+    /// Whose certificates count.
+    pub trust: Trust,
+    /// The members' keys.
+    pub wallet: Arc<dyn Wallet>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The organisation's own records.
+    pub records: Arc<dyn Records>,
+    /// The other organisations' records.
+    pub contents: Arc<dyn Contents>,
+}
+
+/// The organisation, as its gateway acts for it.
+pub struct OwnOrganisation {
+    /// Its MSP id.
+    pub msp_id: MspId,
+    /// Signs what the gateway does as key custodian.
+    pub signer: SigningIdentity,
+    /// Opens envelopes sealed to the organisation.
+    pub encryption_key: Arc<dyn DecryptionKey>,
+}
+
+/// How long a request waits for what others have yet to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the publisher's gateway to seal an envelope.
+    pub envelope: Duration,
+    /// For an opening that another organisation's peer has committed to arrive at the own peer.
+    pub opening: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { envelope: Duration::from_secs(10), opening: Duration::from_secs(3) }
+    }
+}
+
+impl Gateway {
+    /// The chaincode as this identity calls it.
+    pub fn contract(&self, signer: &SigningIdentity) -> Contract {
+        Contract::new(&self.ledger, signer)
+    }
+
+    /// The chaincode as the organisation's key custodian calls it.
+    pub fn own_contract(&self) -> Contract {
+        self.contract(&self.organisation.signer)
+    }
+
+    /// Where a content of this organisation is had by other gateways.
+    pub(crate) fn content_url(&self, link: &LinkId, version: u32) -> String {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("v1/contents/{link}/{version}"));
+        url.into()
+    }
+
+    /// The payload of a version that this organisation published, from its own envelope on the ledger.
+    pub(crate) async fn own_payload(
+        &self,
+        link: &LinkId,
+        version: u32,
+        category: Category,
+    ) -> Result<Payload, Failure> {
+        let envelope = LinksClient::new(self.own_contract()).custodian_envelope(link, &version).await?;
+        unseal(self.organisation.encryption_key.as_ref(), &envelope, link, version, category)
+    }
+}
+
+/// Opens an envelope of a link's version with a key.
+pub(crate) fn unseal(
+    key: &dyn DecryptionKey,
+    envelope: &Envelope,
+    link: &LinkId,
+    version: u32,
+    category: Category,
+) -> Result<Payload, Failure> {
+    let context = EnvelopeContext {
+        link: link.as_str(),
+        version,
+        category: category.as_str(),
+        recipient_key_hash: envelope.recipient_key_hash.as_str(),
+    };
+    let sealed = STANDARD.decode(envelope.sealed.as_str()).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
+    let payload = key.unseal(&context, &sealed).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
+    Payload::from_bytes(&payload).map_err(|_| Failure::EnvelopeDoesNotOpen)
+}

@@ -1,0 +1,64 @@
+//! Who calls: the TLS client certificate, judged with each request.
+
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use healthchain_rules::MspId;
+use rustls::pki_types::UnixTime;
+
+use super::listener::Peer;
+use super::problem::{
+    CLIENT_CERTIFICATE_MISSING, CLIENT_CERTIFICATE_NOT_BOUND, CLIENT_CERTIFICATE_NOT_TRUSTED,
+    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, INTERNAL, Kind, NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
+};
+use crate::gateway::Gateway;
+use crate::tls::{Distrust, Holder};
+use crate::wallet::WalletMember;
+
+/// The member to whom the certificate is bound.
+pub(crate) struct MemberCaller(pub(crate) Arc<WalletMember>);
+
+/// The organisation whose gateway presented the certificate.
+pub(crate) struct GatewayCaller(pub(crate) MspId);
+
+impl FromRequestParts<Arc<Gateway>> for MemberCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        let peer = peer(parts)?;
+        match judge(peer, gateway)? {
+            Holder::Member => {
+                let leaf = peer.certificates.first().ok_or(CLIENT_CERTIFICATE_MISSING)?;
+                let member = gateway.wallet.holder_of(leaf).await;
+                member.map(Self).ok_or_else(|| CLIENT_CERTIFICATE_NOT_BOUND.into())
+            }
+            Holder::Gateway(_) => Err(NOT_A_MEMBER.into()),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        match judge(peer(parts)?, gateway)? {
+            Holder::Gateway(msp_id) => msp_id.parse().map(Self).map_err(|_| INTERNAL.into()),
+            Holder::Member => Err(NOT_A_GATEWAY.into()),
+        }
+    }
+}
+
+fn peer(parts: &Parts) -> Result<&Peer, Kind> {
+    parts.extensions.get::<ConnectInfo<Peer>>().map(|info| &info.0).ok_or(INTERNAL)
+}
+
+fn judge<'a>(peer: &Peer, gateway: &'a Gateway) -> Result<Holder<'a>, Kind> {
+    if peer.certificates.is_empty() {
+        return Err(CLIENT_CERTIFICATE_MISSING);
+    }
+    gateway.trust.judge(&peer.certificates, UnixTime::now()).map_err(|distrust| match distrust {
+        Distrust::OutsideItsPeriod => CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD,
+        Distrust::NotTrusted => CLIENT_CERTIFICATE_NOT_TRUSTED,
+    })
+}

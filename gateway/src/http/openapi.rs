@@ -1,0 +1,147 @@
+//! `openapi.json`: the routes from their handlers, the values from the ledger's own types.
+
+use healthchain_interface::{GrantConsent, Me, NewMember, Page, PageLimit, PageToken, PermittedLink};
+use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::{
+    Category, Consent, ConsentId, Link, LinkId, Member, MemberId, Organisation, Purpose, TransactionId,
+};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
+
+use super::problem::Details;
+use super::routes::Because;
+use super::routes::openings::OpeningRequest;
+use super::routes::operations::{Health, ReadinessReport};
+
+/// The document without its routes.
+pub(crate) fn outline() -> OpenApi {
+    let mut info = Info::new("Healthchain gateway", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "One organisation's door to the ledger. A TLS client certificate names the caller; the ledger decides. Everything that is \
+         not a success is a problem (RFC 9457) with a stable `code`."
+            .into(),
+    );
+    OpenApiBuilder::new().info(info).build()
+}
+
+/// The whole document: the routes' values are described by the same types that the chaincode speaks.
+pub(crate) fn document(routes: &OpenApi) -> Value {
+    let mut generator = SchemaSettings::draft2020_12()
+        .with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+        .into_generator();
+    let mut schemas = Map::new();
+    let mut name = |name: &str, schema: Value| schemas.insert(name.into(), schema);
+    name("Consents", json!({"type": "array", "items": reference::<Consent>(&mut generator)}));
+    name("Organisations", json!({"type": "array", "items": reference::<Organisation>(&mut generator)}));
+    name("PageOfPermittedLinks", Page::<PermittedLink>::json_schema(&mut generator).to_value());
+    name("PageOfAuditEntries", Page::<AuditEntry>::json_schema(&mut generator).to_value());
+    for described in [
+        reference::<Because>,
+        reference::<Category>,
+        reference::<GrantConsent>,
+        reference::<Health>,
+        reference::<Link>,
+        reference::<Me>,
+        reference::<Member>,
+        reference::<NewMember>,
+        reference::<OpeningRequest>,
+        reference::<Details>,
+        reference::<Purpose>,
+        reference::<ReadinessReport>,
+    ] {
+        described(&mut generator);
+    }
+    let parameters: [(&str, Value); 9] = [
+        ("category", reference::<Category>(&mut generator)),
+        ("consent", reference::<ConsentId>(&mut generator)),
+        ("limit", reference::<PageLimit>(&mut generator)),
+        ("link", reference::<LinkId>(&mut generator)),
+        ("member", reference::<MemberId>(&mut generator)),
+        ("opening", reference::<TransactionId>(&mut generator)),
+        ("page_token", reference::<PageToken>(&mut generator)),
+        ("patient", reference::<MemberId>(&mut generator)),
+        ("purpose", reference::<Purpose>(&mut generator)),
+    ];
+    schemas.extend(generator.take_definitions(true));
+
+    let mut document = serde_json::to_value(routes).expect("an OpenAPI document always serialises");
+    document["components"]["schemas"] = Value::Object(schemas);
+    for operation in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut).flat_map(operations) {
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            let named = parameters.iter().find(|(name, _)| parameter["name"] == *name);
+            if let Some((_, schema)) = named {
+                parameter["schema"] = schema.clone();
+            }
+        }
+    }
+    document
+}
+
+fn operations(path: &mut Value) -> impl Iterator<Item = &mut Value> {
+    path.as_object_mut().into_iter().flat_map(Map::values_mut)
+}
+
+fn reference<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    generator.subschema_for::<T>().to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::router::openapi_document;
+    use super::*;
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn openapi_json_is_golden() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let document = serde_json::to_string_pretty(&openapi_document()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(file, &document).unwrap();
+        }
+        let golden = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(golden == document, "openapi.json is outdated: look at what UPDATE_GOLDEN=1 cargo test changes in it");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = openapi_document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 50);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_route_of_the_ledger_lists_its_problems() {
+        let document = openapi_document();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                if path.starts_with("/v1/") {
+                    for status in ["401", "403", "404", "503"] {
+                        let content = &operation["responses"][status]["content"]["application/problem+json"];
+                        assert!(content.is_object(), "{method} {path} does not document {status}");
+                    }
+                }
+                assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Which failure is which problem.
+
+use healthchain_rules::{Decision, Denial, Opening};
+
+use super::*;
+use crate::contents::ContentsError;
+use crate::failure::{Failure, Lock};
+use crate::ledger::LedgerFailure;
+use crate::records::RecordsError;
+
+impl From<Failure> for Problem {
+    /// The inside message goes to the log, never to the caller.
+    fn from(failure: Failure) -> Self {
+        let message = failure.to_string();
+        let problem = problem(failure);
+        if problem.status >= 500 {
+            tracing::warn!(code = %problem.code, reason = %message, "request failed");
+        }
+        problem
+    }
+}
+
+fn problem(failure: Failure) -> Problem {
+    match failure {
+        Failure::Refused(refusal) => Problem::of_code(refusal.status(), refusal.code().as_str(), refusal.detail()),
+        Failure::Denied(opening) => denied(&opening),
+        Failure::Ledger(failure) => ledger(failure),
+        Failure::Unintelligible(_) => LEDGER_UNINTELLIGIBLE.into(),
+        Failure::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.into(),
+        Failure::RecipientKeyUnusable(holder) => Problem::new(RECIPIENT_KEY_UNUSABLE).because(match holder {
+            healthchain_rules::Holder::Organisation(msp_id) => msp_id.to_string(),
+            healthchain_rules::Holder::Member(member) => member.to_string(),
+        }),
+        Failure::EnvelopeNotYetSealed => ENVELOPE_NOT_YET_SEALED.into(),
+        Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
+        Failure::Records(RecordsError::Lost) => RECORD_LOST.into(),
+        Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
+        Failure::Contents(error) => contents(error),
+        Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
+        Failure::Locked(lock) => locked(lock).into(),
+        Failure::AfterOpening { opening, failure } => problem(*failure).of_opening(opening),
+        Failure::Internal(_) => INTERNAL.into(),
+    }
+}
+
+fn ledger(failure: LedgerFailure) -> Problem {
+    match failure {
+        // Words that are not the contract's: an unknown function, a chaincode of another release.
+        LedgerFailure::Refused { .. } => LEDGER_UNINTELLIGIBLE.into(),
+        LedgerFailure::Unreachable(_) => PEER_UNAVAILABLE.into(),
+        LedgerFailure::OutcomeUnknown { transaction, .. } => {
+            Problem::new(COMMIT_OUTCOME_UNKNOWN).because(format_args!("transaction {transaction}"))
+        }
+        LedgerFailure::Conflict => COMMIT_CONFLICT.into(),
+        LedgerFailure::Failed(_) => LEDGER_FAILED.into(),
+    }
+}
+
+fn contents(error: ContentsError) -> Problem {
+    match error {
+        ContentsError::UnknownOrganisation(msp_id) => Problem::new(PUBLISHER_NOT_CONFIGURED).because(msp_id),
+        ContentsError::Unreachable(msp_id, _) => Problem::new(PUBLISHER_UNAVAILABLE).because(msp_id),
+        ContentsError::Refused(msp_id, code) => {
+            Problem::new(PUBLISHER_REFUSED).because(format_args!("{msp_id}: {code}"))
+        }
+        ContentsError::Lost(msp_id) => Problem::new(RECORD_LOST).because(msp_id),
+        ContentsError::TooLong(_) => Problem::new(RECORD_TAMPERED).because("length"),
+    }
+}
+
+fn locked(lock: Lock) -> Kind {
+    match lock {
+        Lock::NoOpening => OPENING_NOT_FOUND,
+        Lock::Denied => OPENING_DENIED,
+        Lock::AnotherOrganisation => OPENING_OF_ANOTHER_ORGANISATION,
+        Lock::AnotherLink => OPENING_OF_ANOTHER_LINK,
+        Lock::AnotherVersion => OPENING_OF_ANOTHER_VERSION,
+        Lock::TooOld => OPENING_TOO_OLD,
+        Lock::NotThePublisher => NOT_THE_PUBLISHER,
+    }
+}
+
+/// A denial is the ledger's committed decision: its reason is the code.
+fn denied(opening: &Opening) -> Problem {
+    let Decision::Denied { reason, provision } = &opening.decision else { return INTERNAL.into() };
+    let mut problem = Problem::of_code(403, reason.as_str(), denial(*reason)).of_opening(&opening.transaction);
+    problem.provision = provision.as_ref().and_then(|provision| serde_json::to_value(provision).ok());
+    problem
+}
+
+/// What a denial means to the one who asked.
+pub(super) fn denial(reason: Denial) -> &'static str {
+    match reason {
+        Denial::MemberSuspended => "You are suspended: your organisation's administrator can reinstate you.",
+        Denial::MemberRetired => "Your membership has ended.",
+        Denial::OrganisationNotActive => "Your organisation does not take part in the network.",
+        Denial::LinkWithdrawn => "The publisher withdrew this link; it opens to nobody.",
+        Denial::PurposeNotPermitted => "Your role never opens records for this purpose.",
+        Denial::PatientDenied => "The patient denies you this record.",
+        Denial::RestrictedWithoutConsent => {
+            "A restricted record needs a consent of the patient that names its category."
+        }
+        Denial::ConsentRequired => {
+            "You need the patient's consent for this purpose, and none in force covers this record."
+        }
+    }
+}
+
+/// Every denial, for the documentation.
+pub(crate) const DENIALS: [Denial; 8] = [
+    Denial::MemberSuspended,
+    Denial::MemberRetired,
+    Denial::OrganisationNotActive,
+    Denial::LinkWithdrawn,
+    Denial::PurposeNotPermitted,
+    Denial::PatientDenied,
+    Denial::RestrictedWithoutConsent,
+    Denial::ConsentRequired,
+];

@@ -1,0 +1,183 @@
+//! Every kind of problem that the gateway itself knows. Those of the ledger come with their own code and status.
+
+use super::Kind;
+
+macro_rules! kinds {
+    ($(#[$about:meta])* $group:ident: $($name:ident $status:literal $code:literal $(after $seconds:literal)? $meaning:literal)+) => {
+        $(
+            #[doc = $meaning]
+            pub const $name: Kind = Kind {
+                code: $code,
+                status: $status,
+                meaning: $meaning,
+                retry_after: kinds!(@after $($seconds)?),
+            };
+        )+
+        $(#[$about])*
+        pub const $group: &[Kind] = &[$($name),+];
+    };
+    (@after) => { None };
+    (@after $seconds:literal) => { Some($seconds) };
+}
+
+kinds! {
+    /// What every route that asks for a certificate may answer.
+    CALLER:
+    CLIENT_CERTIFICATE_MISSING 401 "client-certificate-missing"
+        "This route asks who you are: present a TLS client certificate."
+    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD 401 "client-certificate-expired"
+        "The TLS client certificate is expired or not yet valid: have it renewed."
+    CLIENT_CERTIFICATE_NOT_TRUSTED 401 "client-certificate-not-trusted"
+        "The TLS client certificate was not issued for this by an authority that this gateway trusts."
+}
+
+kinds! {
+    /// What a member's route may answer besides.
+    MEMBER_CALLER:
+    CLIENT_CERTIFICATE_NOT_BOUND 403 "client-certificate-not-bound"
+        "The TLS client certificate is not bound to a member of this organisation: ask its administrator."
+    NOT_A_MEMBER 403 "not-a-member"
+        "This route is for members; the TLS client certificate is that of another organisation's gateway."
+}
+
+kinds! {
+    /// What a route between gateways may answer besides.
+    GATEWAY_CALLER:
+    NOT_A_GATEWAY 403 "not-a-gateway"
+        "This route is for the gateways of other organisations; the TLS client certificate is a member's."
+}
+
+kinds! {
+    /// What any request may be answered.
+    REQUEST:
+    ROUTE_NOT_FOUND 404 "route-not-found"
+        "There is no such route: see /docs."
+    METHOD_NOT_ALLOWED 405 "method-not-allowed"
+        "The route exists, but not for this method: see /docs."
+    MALFORMED_PATH 400 "malformed-path"
+        "An id in the path is not one: ids are 1 to 64 of a-z, 0-9 and -."
+    INTERNAL 500 "internal"
+        "The gateway failed; its log says why."
+}
+
+kinds! {
+    /// What a route with a query may answer besides.
+    QUERY:
+    MALFORMED_QUERY 400 "malformed-query"
+        "The query does not fit the route: see /docs."
+}
+
+kinds! {
+    /// What a route that takes JSON may answer besides.
+    JSON_BODY:
+    MALFORMED_BODY 400 "malformed-body"
+        "The body is not the JSON that the route takes: see /docs."
+    JSON_EXPECTED 415 "json-expected"
+        "Send the body with Content-Type: application/json."
+    BODY_TOO_LARGE 413 "body-too-large"
+        "The body is larger than this route takes."
+}
+
+kinds! {
+    /// What publishing a record may answer besides.
+    RECORD_BODY:
+    IDEMPOTENCY_KEY_MISSING 400 "idempotency-key-missing"
+        "Send an Idempotency-Key: 1 to 128 visible characters, the same again when you repeat the request."
+    IDEMPOTENCY_KEY_REUSED 422 "idempotency-key-reused"
+        "This Idempotency-Key has published another record, patient, category or media type: take a new key."
+    MEDIA_TYPE_NOT_A_RECORD 415 "media-type-not-a-record"
+        "Send the record's bytes as they are, with their own media type as Content-Type; forms are not taken."
+    RECORD_TOO_LARGE 413 "record-too-large"
+        "The record is larger than this gateway takes."
+    RECORD_EMPTY 400 "record-empty"
+        "The body is empty: send the record's bytes."
+    RECIPIENT_KEY_UNUSABLE 502 "recipient-key-unusable"
+        "The ledger names a recipient whose encryption key cannot be used: ask that organisation's administrator."
+}
+
+kinds! {
+    /// What every route that asks the ledger may answer.
+    LEDGER:
+    PEER_UNAVAILABLE 503 "peer-unavailable" after 2
+        "The organisation's peer cannot be reached; nothing was changed: try again."
+    LEDGER_UNINTELLIGIBLE 502 "ledger-unintelligible"
+        "The ledger answered what this gateway does not understand: gateway and chaincode are of different releases."
+    LEDGER_FAILED 502 "ledger-failed"
+        "The ledger could not carry out the transaction; nothing was changed."
+}
+
+kinds! {
+    /// What every route that writes to the ledger may answer besides.
+    LEDGER_WRITE:
+    COMMIT_CONFLICT 503 "commit-conflict" after 1
+        "Others changed the same facts at the same time, repeatedly; nothing was changed: try again."
+    COMMIT_OUTCOME_UNKNOWN 504 "commit-outcome-unknown" after 5
+        "The transaction was sent, but whether it was committed is not known yet: repeat the request unchanged; with the same Idempotency-Key nothing is published twice."
+}
+
+kinds! {
+    /// What a route that reads or writes records may answer besides.
+    RECORDS:
+    RECORD_STORE_UNAVAILABLE 503 "record-store-unavailable" after 5
+        "The organisation's record store failed: try again, and tell its operator."
+}
+
+kinds! {
+    /// What a route that serves a record's content may answer besides.
+    RECORD_CONTENT:
+    RECORD_LOST 502 "record-lost"
+        "The publisher's store does not hold the record any more: ask the publisher to restore it."
+    RECORD_TAMPERED 502 "record-tampered"
+        "The stored content is not what was published (its SHA-256 or its key does not fit); it was not used."
+}
+
+kinds! {
+    /// What an opening may answer besides.
+    OPENING:
+    ENVELOPE_NOT_YET_SEALED 503 "envelope-not-yet-sealed" after 5
+        "The opening is permitted, but the publisher's gateway has not sealed the key yet: open again."
+    ENVELOPE_DOES_NOT_OPEN 502 "envelope-does-not-open"
+        "The envelope on the ledger does not open with the recipient's key for this link: ask the publisher."
+    PUBLISHER_UNAVAILABLE 503 "publisher-unavailable" after 5
+        "The opening is permitted, but the publisher's gateway, where the record lies, cannot be reached: try again."
+    PUBLISHER_REFUSED 502 "publisher-refused"
+        "The opening is permitted, but the publisher's gateway refused the record."
+    PUBLISHER_NOT_CONFIGURED 502 "publisher-not-configured"
+        "This gateway does not know the publisher's TLS authority: its operator adds it to [[organisations]]."
+}
+
+kinds! {
+    /// What the second lock may answer besides.
+    SECOND_LOCK:
+    OPENING_NOT_FOUND 403 "opening-not-found"
+        "This organisation's own peer knows no such opening; nothing is given out without one."
+    OPENING_DENIED 403 "opening-denied"
+        "The ledger denied this opening."
+    OPENING_OF_ANOTHER_ORGANISATION 403 "opening-of-another-organisation"
+        "The opening was permitted to another organisation than the one that asks."
+    OPENING_OF_ANOTHER_LINK 403 "opening-of-another-link"
+        "The opening was permitted for another link."
+    OPENING_OF_ANOTHER_VERSION 403 "opening-of-another-version"
+        "The opening was permitted for another version of the link."
+    OPENING_TOO_OLD 403 "opening-too-old"
+        "The opening is older than five minutes: open the link again."
+    NOT_THE_PUBLISHER 404 "not-the-publisher"
+        "The record of this link lies with another organisation."
+}
+
+/// Every kind, for the documentation and the tests.
+pub const ALL: &[&[Kind]] = &[
+    CALLER,
+    MEMBER_CALLER,
+    GATEWAY_CALLER,
+    REQUEST,
+    QUERY,
+    JSON_BODY,
+    RECORD_BODY,
+    LEDGER,
+    LEDGER_WRITE,
+    RECORDS,
+    RECORD_CONTENT,
+    OPENING,
+    SECOND_LOCK,
+];

@@ -1,0 +1,90 @@
+//! Every route, one line each.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::HeaderName;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use tower_http::trace::{DefaultOnFailure, DefaultOnResponse, TraceLayer};
+use tracing::Level;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::openapi;
+use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
+use super::routes::{audit, consents, contents, links, members, openings, operations, organisations};
+use crate::gateway::Gateway;
+
+/// Largest body of a route that takes JSON, in bytes.
+const JSON_BYTES: usize = 64 << 10;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn all() -> OpenApiRouter<Arc<Gateway>> {
+    OpenApiRouter::with_openapi(openapi::outline())
+        .routes(routes!(links::publish))
+        .routes(routes!(links::link))
+        .routes(routes!(links::withdraw))
+        .routes(routes!(links::permitted))
+        .routes(routes!(openings::open))
+        .routes(routes!(consents::grant))
+        .routes(routes!(consents::revoke))
+        .routes(routes!(consents::of_patient))
+        .routes(routes!(audit::of_patient))
+        .routes(routes!(audit::of_member))
+        .routes(routes!(members::me))
+        .routes(routes!(members::member))
+        .routes(routes!(members::register))
+        .routes(routes!(members::suspend))
+        .routes(routes!(members::reinstate))
+        .routes(routes!(organisations::all))
+        .routes(routes!(contents::content))
+        .routes(routes!(operations::healthz))
+        .routes(routes!(operations::readyz))
+}
+
+/// The whole service. It expects [`super::listener::Peer`] as the connection's information.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    let (routes, document) = all().split_for_parts();
+    let document = openapi::document(&document);
+    let swagger = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    routes
+        .with_state(gateway)
+        .route("/openapi.json", get(move || std::future::ready(Json(document))))
+        .merge(swagger)
+        .fallback(|| std::future::ready(Problem::new(ROUTE_NOT_FOUND)))
+        .method_not_allowed_fallback(|| std::future::ready(Problem::new(METHOD_NOT_ALLOWED)))
+        .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_response(DefaultOnResponse::new().level(Level::INFO))
+                .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
+        )
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
+
+/// The document that `/openapi.json` serves.
+pub fn openapi_document() -> Value {
+    openapi::document(&all().split_for_parts().1)
+}
+
+/// The route's pattern is logged, not the path: ids of patients and members stay out of the log.
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or("none");
+    tracing::info_span!("request", method = %request.method(), route, id)
+}
+
+fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request panicked");
+    Problem::new(INTERNAL).into_response()
+}

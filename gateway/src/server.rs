@@ -1,0 +1,135 @@
+//! Putting a gateway together from its configuration, and running it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use fabric_msp::SigningIdentity;
+use healthchain_rules::MspId;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::configuration::{Configuration, ConfigurationError, read};
+use crate::contents::https::HttpsContents;
+use crate::custodian::{self, Checkpoint};
+use crate::gateway::{Gateway, OwnOrganisation, Patience};
+use crate::http::listener::{Peer, TlsListener};
+use crate::http::router::router;
+use crate::ledger::fabric::FabricLedger;
+use crate::records::RecordsError;
+use crate::records::object_store::ObjectRecords;
+use crate::sealing::SealingError;
+use crate::sealing::software::SoftwareKey;
+use crate::tls::{OwnCertificate, TlsError, Trust};
+use crate::wallet::folder::{FolderWallet, WalletError};
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration, or a file that it names, cannot be read.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// `msp_id` is not one.
+    #[error("msp_id: {0}")]
+    MspId(#[from] healthchain_rules::Malformed),
+    /// A certificate, key or authority cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// TLS cannot be set up with the certificate and key.
+    #[error("[tls] certificate and key: {0}; they must be one pair, PEM")]
+    Rustls(#[from] rustls::Error),
+    /// The gateway's signing identity cannot be used.
+    #[error("[identity]: {0}")]
+    Identity(#[from] fabric_msp::SigningError),
+    /// The organisation's encryption key cannot be used.
+    #[error("[identity] encryption_key: {0}")]
+    EncryptionKey(#[from] SealingError),
+    /// The wallet cannot be used.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The record store cannot be used.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The peer's address or TLS authority cannot be used.
+    #[error("[peer]: {0}")]
+    Peer(String),
+    /// The address cannot be bound.
+    #[error("cannot listen on {0}: {1}; is another gateway running there?")]
+    Listen(SocketAddr, std::io::Error),
+}
+
+/// A gateway that answers requests.
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    custodian: Option<JoinHandle<()>>,
+}
+
+/// Builds a gateway from its configuration and starts it, with its key custodian. It starts whether or not the peer is there.
+pub async fn start(configuration: &Configuration) -> Result<Running, StartError> {
+    let own = OwnCertificate::load(configuration)?;
+    let gateway = Arc::new(assemble(configuration, &own)?);
+    let checkpoint = Checkpoint::new(&configuration.checkpoint);
+    let listen = configuration.listen;
+    let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
+    let mut running = serve(Arc::clone(&gateway), listener);
+    running.custodian = Some(tokio::spawn(custodian::run(gateway, checkpoint)));
+    Ok(running)
+}
+
+/// Serves a gateway that was put together elsewhere, without a key custodian.
+pub fn serve(gateway: Arc<Gateway>, listener: TlsListener) -> Running {
+    let address = listener.address();
+    let (stop, mut stopped) = watch::channel(false);
+    let service = router(gateway).into_make_service_with_connect_info::<Peer>();
+    let server = tokio::spawn(async move {
+        let until_stopped = async move {
+            // An error means that the handle was dropped, which stops the gateway as well.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        };
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until_stopped).await {
+            tracing::error!(%error, "the listener failed");
+        }
+    });
+    Running { address, stop, server, custodian: None }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, finishes the requests under way, and ends.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        if let Some(custodian) = self.custodian {
+            custodian.abort();
+        }
+        if let Err(error) = self.server.await {
+            tracing::error!(%error, "the server did not end well");
+        }
+    }
+}
+
+fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
+    let identity = &configuration.identity;
+    let key = zeroize::Zeroizing::new(read(&identity.key)?);
+    let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);
+    let msp_id: MspId = configuration.msp_id.parse()?;
+    Ok(Gateway {
+        organisation: OwnOrganisation {
+            signer: SigningIdentity::from_pem(msp_id.as_str(), read(&identity.certificate)?, &key)?,
+            encryption_key: Arc::new(SoftwareKey::from_pem(&encryption_key)?),
+            msp_id,
+        },
+        public_url: configuration.public_url.clone(),
+        max_record_bytes: configuration.max_record_bytes,
+        patience: Patience::default(),
+        trust: Trust::load(configuration)?,
+        wallet: Arc::new(FolderWallet::open(&configuration.wallet, &configuration.msp_id)?),
+        ledger: Arc::new(FabricLedger::connect(configuration)?),
+        records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
+        contents: Arc::new(HttpsContents::load(configuration, own)?),
+    })
+}

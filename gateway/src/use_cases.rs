@@ -1,0 +1,46 @@
+//! The order of steps of what the gateway does beyond passing a call to the ledger.
+
+pub mod check_readiness;
+pub mod open_link;
+pub mod seal_envelope;
+pub mod serve_content;
+pub mod share_link;
+
+use healthchain_rules::{Category, Envelope, LinkId, Recipient, Sealed};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::content::Payload;
+use crate::failure::Failure;
+use crate::sealing::{EnvelopeContext, seal};
+
+/// Seals a payload of a link's version to one recipient.
+fn seal_for(
+    recipient: Recipient,
+    payload: &Payload,
+    link: &LinkId,
+    version: u32,
+    category: Category,
+) -> Result<Envelope, Failure> {
+    let context = EnvelopeContext {
+        link: link.as_str(),
+        version,
+        category: category.as_str(),
+        recipient_key_hash: recipient.key.key_hash.as_str(),
+    };
+    let sealed = STANDARD
+        .decode(recipient.key.public_key.as_str())
+        .ok()
+        .and_then(|key| seal(&key, &context, &payload.to_bytes()).ok())
+        .and_then(|sealed| Sealed::try_from(STANDARD.encode(sealed)).ok());
+    match sealed {
+        Some(sealed) => Ok(Envelope { holder: recipient.holder, recipient_key_hash: recipient.key.key_hash, sealed }),
+        None => Err(Failure::RecipientKeyUnusable(recipient.holder)),
+    }
+}
+
+/// Runs work that keeps a processor busy where it does not hold up other requests.
+async fn busy<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::Internal(error.to_string())))
+}

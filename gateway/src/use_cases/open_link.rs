@@ -1,0 +1,111 @@
+//! Opening a link: ask the ledger, unseal, fetch, check, decrypt.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use healthchain_interface::{LinksClient, OpenLink, Opened};
+use healthchain_rules::{Content, Decision, Envelope, Opening};
+use tokio::time::Instant;
+
+use super::busy;
+use crate::content::{Payload, content_hash};
+use crate::contents::{ContentRequest, ContentsError};
+use crate::failure::Failure;
+use crate::gateway::{Gateway, unseal};
+use crate::wallet::WalletMember;
+
+/// First pause between two looks for an envelope; each further one is twice as long, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A record with the opening that permits its holder to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedRecord {
+    /// The committed opening.
+    pub opening: Opening,
+    /// What was published, as checked.
+    pub content: Content,
+    /// The record's plain bytes.
+    pub record: Bytes,
+}
+
+/// Opens a link for a member. The ledger's decision is committed before anything is fetched, and a denial is a failure that
+/// carries it.
+pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
+    let links = LinksClient::new(gateway.contract(&member.signer));
+    let Opened { opening, envelope } = links.open(call).await?;
+    let content = match &opening.decision {
+        Decision::Permitted { content, .. } => content.clone(),
+        Decision::Denied { .. } => return Err(Failure::Denied(Box::new(opening))),
+    };
+
+    match carry_out(gateway, member, &opening, &content, envelope).await {
+        Ok(record) => Ok(OpenedRecord { opening, content, record }),
+        Err(failure) => Err(Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }),
+    }
+}
+
+async fn carry_out(
+    gateway: &Gateway,
+    member: &WalletMember,
+    opening: &Opening,
+    content: &Content,
+    envelope: Option<Envelope>,
+) -> Result<Bytes, Failure> {
+    let envelope = match envelope {
+        Some(envelope) => envelope,
+        None => awaited_envelope(gateway, member, opening).await?,
+    };
+    let keys = [&gateway.organisation.encryption_key, &member.encryption_key];
+    let key = keys.into_iter().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
+    let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
+    let payload = unseal(key.as_ref(), &envelope, &opening.link, opening.version, opening.category)?;
+
+    let encrypted = fetch(gateway, opening, content, &payload).await?;
+    let expected = content.clone();
+    busy(move || {
+        if encrypted.len() as u64 != expected.length {
+            return Err(Failure::Tampered("length"));
+        }
+        if content_hash(&encrypted) != expected.hash.as_str() {
+            return Err(Failure::Tampered("SHA-256"));
+        }
+        payload.key.decrypt(&encrypted).map(Bytes::from).map_err(|_| Failure::Tampered("key"))
+    })
+    .await
+}
+
+/// The envelope that the publisher's gateway seals on the ledger's instruction.
+async fn awaited_envelope(gateway: &Gateway, member: &WalletMember, opening: &Opening) -> Result<Envelope, Failure> {
+    let links = LinksClient::new(gateway.contract(&member.signer));
+    let until = Instant::now() + gateway.patience.envelope;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        if let Some(envelope) = links.envelope(&opening.transaction).await? {
+            return Ok(envelope);
+        }
+        if Instant::now() + pause > until {
+            return Err(Failure::EnvelopeNotYetSealed);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn fetch(gateway: &Gateway, opening: &Opening, content: &Content, payload: &Payload) -> Result<Bytes, Failure> {
+    if opening.publisher == gateway.organisation.msp_id {
+        let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
+        let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
+        return Ok(gateway.records.fetch(name).await?);
+    }
+    let request = ContentRequest {
+        publisher: opening.publisher.as_str(),
+        url: &payload.url,
+        opening: opening.transaction.as_str(),
+        length: content.length,
+    };
+    match gateway.contents.fetch(request).await {
+        Err(ContentsError::TooLong(_)) => Err(Failure::Tampered("length")),
+        fetched => Ok(fetched?),
+    }
+}

@@ -1,0 +1,161 @@
+//! Publishing a record: encrypt, store, seal, submit.
+
+use bytes::Bytes;
+use healthchain_interface::{LinksClient, PublishLink, RecipientsQuery};
+use healthchain_rules::{
+    Category, Commitment, ContentHash, Holder, Link, LinkId, MediaType, MemberId, Recipient, Refusal, RefusalCode,
+};
+
+use super::{busy, seal_for};
+use crate::content::{ContentKey, Payload, content_hash};
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::wallet::WalletMember;
+
+/// Version of a link that is published anew.
+const FIRST: u32 = 1;
+
+/// A record to publish.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Whose it is.
+    pub patient: MemberId,
+    /// What kind of record.
+    pub category: Category,
+    /// Media type of the bytes.
+    pub media_type: MediaType,
+    /// The record itself.
+    pub bytes: Bytes,
+}
+
+/// A published link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shared {
+    /// This request published it.
+    Now(Link),
+    /// An earlier request with the same key and the same record did.
+    Before(Link),
+}
+
+/// Publishes a record. The link's id follows from the member and its idempotency key, so that a repeated request finds what
+/// the first one did, even when nobody knows what became of that one.
+pub async fn share_link(
+    gateway: &Gateway,
+    member: &WalletMember,
+    idempotency_key: &str,
+    record: Record,
+) -> Result<Shared, Failure> {
+    let id = link_id(&member.id, idempotency_key);
+    if let Some(link) = published(gateway, member, &id).await? {
+        return same_record(gateway, link, record).await;
+    }
+
+    let links = LinksClient::new(gateway.contract(&member.signer));
+    let query = RecipientsQuery { patient: record.patient.clone(), category: record.category };
+    let recipients = links.recipients(&query).await?;
+
+    let encrypted = encrypt(&record).await?;
+    let content_length = encrypted.jwe.len() as u64;
+    // A failure after this line leaves a ciphertext that nobody has the key of, never a link without its record.
+    let name = gateway.records.store(encrypted.jwe).await?;
+    let payload = Payload { url: gateway.content_url(&id, FIRST), key: encrypted.key, record: Some(name) };
+    let seal_one = |recipient: Recipient| {
+        let own = matches!(&recipient.holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id);
+        let payload = if own { payload.clone() } else { payload.for_others() };
+        seal_for(recipient, &payload, &id, FIRST, record.category)
+    };
+    let call = PublishLink {
+        link: id.clone(),
+        patient: record.patient.clone(),
+        category: record.category,
+        content_hash: encrypted.content_hash,
+        content_length,
+        commitment: encrypted.commitment,
+        media_type: record.media_type.clone(),
+        envelopes: recipients.into_iter().map(seal_one).collect::<Result<_, _>>()?,
+    };
+    match links.publish(&call).await.map_err(Failure::from) {
+        Ok(link) => Ok(Shared::Now(link)),
+        // Another request with the same key was faster.
+        Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::LinkExists => {
+            match published(gateway, member, &id).await? {
+                Some(link) => same_record(gateway, link, record).await,
+                None => Err(Failure::Refused(refusal)),
+            }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The id under which a member's request publishes: SHA-256 of the member and the key, each behind its length.
+pub fn link_id(member: &MemberId, idempotency_key: &str) -> LinkId {
+    let mut hash = openssl::sha::Sha256::new();
+    for part in [member.as_str(), idempotency_key] {
+        hash.update(&(part.len() as u32).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex::encode(hash.finish()).parse().expect("64 hexadecimal digits are a link id")
+}
+
+async fn published(gateway: &Gateway, member: &WalletMember, id: &LinkId) -> Result<Option<Link>, Failure> {
+    match LinksClient::new(gateway.contract(&member.signer)).link(id).await.map_err(Failure::from) {
+        Ok(link) => Ok(Some(link)),
+        Err(Failure::Refused(refusal)) if is_unknown_link(&refusal) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn is_unknown_link(refusal: &Refusal) -> bool {
+    refusal.code() == RefusalCode::UnknownLink
+}
+
+/// Whether the link on the ledger is of this record: the commitment, which needs the content's key, says so.
+async fn same_record(gateway: &Gateway, link: Link, record: Record) -> Result<Shared, Failure> {
+    let first = link.current.number == FIRST
+        && link.publisher == gateway.organisation.msp_id
+        && link.patient == record.patient
+        && link.category == record.category
+        && link.current.content.media_type == record.media_type;
+    if !first {
+        return Err(Failure::IdempotencyKeyReused);
+    }
+    let payload = gateway.own_payload(&link.id, FIRST, link.category).await?;
+    let commitment = busy(move || Ok(payload.key.commitment(&record.bytes)?)).await?;
+    if openssl::memcmp::eq(commitment.as_bytes(), link.current.commitment.as_str().as_bytes()) {
+        Ok(Shared::Before(link))
+    } else {
+        Err(Failure::IdempotencyKeyReused)
+    }
+}
+
+struct Encrypted {
+    key: ContentKey,
+    jwe: Bytes,
+    content_hash: ContentHash,
+    commitment: Commitment,
+}
+
+async fn encrypt(record: &Record) -> Result<Encrypted, Failure> {
+    let (bytes, media_type) = (record.bytes.clone(), record.media_type.clone());
+    busy(move || {
+        let key = ContentKey::generate()?;
+        let jwe = Bytes::from(key.encrypt(media_type.as_str(), &bytes)?);
+        let content_hash = content_hash(&jwe).parse().expect("a SHA-256 in hexadecimal digits is a content hash");
+        let commitment = key.commitment(&bytes)?.parse().expect("an HMAC in hexadecimal digits is a commitment");
+        Ok(Encrypted { key, jwe, content_hash, commitment })
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_and_a_key_always_give_the_same_link() {
+        let id = |member: &str, key| link_id(&member.parse().unwrap(), key);
+        assert_eq!(id("dr-grey", "a"), id("dr-grey", "a"));
+        assert_ne!(id("dr-grey", "a"), id("dr-grey", "b"));
+        assert_ne!(id("dr-grey", "a"), id("dr-greya", ""));
+    }
+}

@@ -1,0 +1,132 @@
+//! A folder with one folder a member: `certificate.pem`, `key.pem`, `tls-certificate.pem` and, where the encryption key is not
+//! the signing key, `encryption.pem`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fabric_msp::SigningIdentity;
+use futures::future::BoxFuture;
+use healthchain_rules::MemberId;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::sync::RwLock;
+use zeroize::Zeroizing;
+
+use super::{Wallet, WalletMember};
+use crate::configuration::{ConfigurationError, read};
+use crate::sealing::SealingError;
+use crate::sealing::software::SoftwareKey;
+
+/// A certificate that nobody is bound to makes the folder be read again, but not more often than this.
+const REREAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Members by the SHA-256 of their TLS client certificate.
+type Members = HashMap<[u8; 32], Arc<WalletMember>>;
+
+/// A wallet in a folder. A member that is added while the gateway runs is found at its first request.
+pub struct FolderWallet {
+    folder: PathBuf,
+    msp_id: String,
+    state: RwLock<State>,
+}
+
+struct State {
+    members: Members,
+    read_at: Instant,
+}
+
+/// Why a wallet cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] ConfigurationError),
+    /// A member's folder cannot be used.
+    #[error("wallet folder {}: {reason}", folder.display())]
+    Member {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl FolderWallet {
+    /// Reads the wallet of an organisation. A folder that cannot be used is an error: better no start than a member missing.
+    pub fn open(folder: &Path, msp_id: &str) -> Result<Self, WalletError> {
+        let mut members = Members::new();
+        for member in member_folders(folder)? {
+            let (binding, member) = load(&member, msp_id)?;
+            members.insert(binding, Arc::new(member));
+        }
+        let state = RwLock::new(State { members, read_at: Instant::now() });
+        Ok(Self { folder: folder.to_owned(), msp_id: msp_id.to_owned(), state })
+    }
+}
+
+impl Wallet for FolderWallet {
+    fn holder_of<'a>(&'a self, certificate: &'a [u8]) -> BoxFuture<'a, Option<Arc<WalletMember>>> {
+        Box::pin(async move {
+            let binding = openssl::sha::sha256(certificate);
+            if let Some(member) = self.state.read().await.members.get(&binding) {
+                return Some(Arc::clone(member));
+            }
+            let mut state = self.state.write().await;
+            if state.read_at.elapsed() >= REREAD_INTERVAL {
+                let (folder, msp_id) = (self.folder.clone(), self.msp_id.clone());
+                match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id)).await {
+                    Ok(members) => state.members = members,
+                    Err(error) => tracing::error!(%error, "the wallet could not be read again"),
+                }
+                state.read_at = Instant::now();
+            }
+            state.members.get(&binding).map(Arc::clone)
+        })
+    }
+}
+
+/// Reads the folder again; folders that cannot be used are logged and passed over.
+fn read_again(folder: &Path, msp_id: &str) -> Members {
+    let folders = member_folders(folder).unwrap_or_else(|error| {
+        tracing::error!(%error, "the wallet cannot be read");
+        Vec::new()
+    });
+    let loaded = folders.iter().filter_map(|folder| {
+        load(folder, msp_id).inspect_err(|error| tracing::error!(%error, "a member is passed over")).ok()
+    });
+    loaded.map(|(binding, member)| (binding, Arc::new(member))).collect()
+}
+
+fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
+    let unreadable = |source| ConfigurationError::Unreadable { path: folder.to_owned(), source };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
+}
+
+/// The hash of the bound certificate, and the member.
+fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], WalletMember), WalletError> {
+    let unusable = |reason: String| WalletError::Member { folder: folder.to_owned(), reason };
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let id: MemberId = name.parse().map_err(|error| unusable(format!("{error}")))?;
+
+    let key = Zeroizing::new(read(&folder.join("key.pem"))?);
+    let encryption_file = folder.join("encryption.pem");
+    let encryption_key = if encryption_file.exists() { Zeroizing::new(read(&encryption_file)?) } else { key.clone() };
+    let signer = SigningIdentity::from_pem(msp_id, &read(&folder.join("certificate.pem"))?, &key)
+        .map_err(|error| unusable(error.to_string()))?;
+    let encryption_key =
+        SoftwareKey::from_pem(&encryption_key).map_err(|error: SealingError| unusable(error.to_string()))?;
+    let bound = CertificateDer::from_pem_slice(&read(&folder.join("tls-certificate.pem"))?)
+        .map_err(|error| unusable(format!("tls-certificate.pem: {error}")))?;
+
+    let member = WalletMember { id, signer, encryption_key: Arc::new(encryption_key) };
+    Ok((openssl::sha::sha256(&bound), member))
+}
