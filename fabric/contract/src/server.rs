@@ -9,7 +9,7 @@ use fabric_protos::protos::ChaincodeMessage;
 use fabric_protos::protos::chaincode_server::{Chaincode as Service, ChaincodeServer};
 use futures::StreamExt;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::adapters::Map;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
@@ -25,6 +25,8 @@ const MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 const OUTGOING_MESSAGES: usize = 256;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a stopping server waits for the transactions that are under way.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Where and as what a chaincode is served.
 #[derive(Clone, Debug)]
@@ -80,8 +82,25 @@ impl ServerOptions {
     /// Reads CHAINCODE_SERVER_ADDRESS, CHAINCODE_ID (or CORE_CHAINCODE_ID_NAME), and for TLS the files named by CHAINCODE_TLS_KEY,
     /// CHAINCODE_TLS_CERT and CHAINCODE_CLIENT_CA_CERT. Without TLS only if CHAINCODE_TLS_DISABLED is `true`.
     pub fn from_environment() -> Result<Self, ServeError> {
-        let disabled = env::var("CHAINCODE_TLS_DISABLED").is_ok_and(|value| value == "true");
-        let tls = if disabled {
+        Self::read(|name| env::var(name).ok())
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ServeError> {
+        let setting = |name: &str, meaning: &str| {
+            variable(name).ok_or_else(|| ServeError::Setting(format!("set {name} to {meaning}")))
+        };
+        let file = |name: &str| {
+            let path = setting(name, "the path of a PEM file, or CHAINCODE_TLS_DISABLED=true to serve without TLS")?;
+            std::fs::read(&path)
+                .map_err(|error| ServeError::Setting(format!("cannot read {path}, named by {name}: {error}")))
+        };
+
+        let address = setting("CHAINCODE_SERVER_ADDRESS", "the host:port to listen on")?;
+        let chaincode_id = variable("CORE_CHAINCODE_ID_NAME").map_or_else(
+            || setting("CHAINCODE_ID", "the chaincode's package id"),
+            |name| Ok(variable("CHAINCODE_ID").unwrap_or(name)),
+        )?;
+        let tls = if variable("CHAINCODE_TLS_DISABLED").is_some_and(|value| value == "true") {
             None
         } else {
             Some(TlsOptions {
@@ -90,12 +109,7 @@ impl ServerOptions {
                 client_authorities: file("CHAINCODE_CLIENT_CA_CERT")?,
             })
         };
-        Ok(Self {
-            address: setting("CHAINCODE_SERVER_ADDRESS", "the host:port to listen on")?,
-            chaincode_id: setting("CHAINCODE_ID", "the chaincode's package id")
-                .or_else(|error| env::var("CORE_CHAINCODE_ID_NAME").map_err(|_| error))?,
-            tls,
-        })
+        Ok(Self { address, chaincode_id, tls })
     }
 }
 
@@ -118,9 +132,12 @@ impl Server {
         self.local_address
     }
 
-    /// Serves peers until `stop` completes.
+    /// Serves peers until `stop` completes; then ends their streams, and waits a little for the transactions on them.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let service = ChaincodeServer::new(Connections { chaincode: self.chaincode, chaincode_id: self.chaincode_id })
+        let (running, stopped) = watch::channel(());
+        let connections =
+            Connections { chaincode: self.chaincode, chaincode_id: self.chaincode_id, stopped: stopped.clone() };
+        let service = ChaincodeServer::new(connections)
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
         let mut server = tonic::transport::Server::builder()
@@ -134,11 +151,17 @@ impl Server {
         let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
         tracing::info!(address = %self.local_address, "serving the chaincode");
 
-        let serving = server.add_service(service).serve_with_incoming(incoming);
+        let stop = async move {
+            stop.await;
+            drop(running);
+        };
+        let overdue = async move {
+            until(stopped).await;
+            tokio::time::sleep(GRACE).await;
+        };
         tokio::select! {
-            ended = serving => Ok(ended?),
-            // Streams of peers do not end by themselves: waiting for them would wait for ever.
-            () = stop => Ok(()),
+            ended = server.add_service(service).serve_with_incoming_shutdown(incoming, stop) => Ok(ended?),
+            () = overdue => Ok(()),
         }
     }
 }
@@ -146,6 +169,8 @@ impl Server {
 struct Connections {
     chaincode: Chaincode,
     chaincode_id: String,
+    /// Its sender goes when the server stops.
+    stopped: watch::Receiver<()>,
 }
 
 #[tonic::async_trait]
@@ -165,7 +190,9 @@ impl Service for Connections {
             }
             std::future::ready(message.is_ok())
         });
-        let incoming = incoming.filter_map(|message| std::future::ready(message.ok()));
+        let incoming = incoming
+            .filter_map(|message| std::future::ready(message.ok()))
+            .take_until(Box::pin(until(self.stopped.clone())));
         tokio::spawn(conversation::hold(self.chaincode.clone(), self.chaincode_id.clone(), outgoing, incoming));
 
         let answers: fn(_) -> _ = Ok;
@@ -173,20 +200,14 @@ impl Service for Connections {
     }
 }
 
+async fn until(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
+}
+
 impl std::fmt::Debug for TlsOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("TlsOptions").finish_non_exhaustive()
     }
-}
-
-fn setting(name: &str, meaning: &str) -> Result<String, ServeError> {
-    env::var(name).map_err(|_| ServeError::Setting(format!("set {name} to {meaning}")))
-}
-
-fn file(name: &str) -> Result<Vec<u8>, ServeError> {
-    let meaning = "the path of a PEM file, or CHAINCODE_TLS_DISABLED=true to serve without TLS";
-    let path = setting(name, meaning)?;
-    std::fs::read(&path).map_err(|error| ServeError::Setting(format!("cannot read {path}, named by {name}: {error}")))
 }
 
 fn causes(error: &tonic::transport::Error) -> String {
@@ -197,4 +218,47 @@ fn causes(error: &tonic::transport::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<ServerOptions, String> {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        ServerOptions::read(|name| variables.get(name).map(|value| (*value).to_owned()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_environment_says_where_and_as_what_to_serve() {
+        let address = ("CHAINCODE_SERVER_ADDRESS", "127.0.0.1:9999");
+        let plain = ("CHAINCODE_TLS_DISABLED", "true");
+        let options = read(&[address, plain, ("CHAINCODE_ID", "basic:1")]).unwrap();
+        assert_eq!((options.address.as_str(), options.chaincode_id.as_str()), ("127.0.0.1:9999", "basic:1"));
+        assert!(options.tls.is_none());
+        assert_eq!(read(&[address, plain, ("CORE_CHAINCODE_ID_NAME", "basic:2")]).unwrap().chaincode_id, "basic:2");
+    }
+
+    #[test]
+    fn a_missing_setting_is_named_with_what_it_means() {
+        let address = ("CHAINCODE_SERVER_ADDRESS", "127.0.0.1:9999");
+        let id = ("CHAINCODE_ID", "basic:1");
+        assert_eq!(read(&[]).unwrap_err(), "set CHAINCODE_SERVER_ADDRESS to the host:port to listen on");
+        assert_eq!(read(&[address]).unwrap_err(), "set CHAINCODE_ID to the chaincode's package id");
+        let expected =
+            "set CHAINCODE_TLS_CERT to the path of a PEM file, or CHAINCODE_TLS_DISABLED=true to serve without TLS";
+        assert_eq!(read(&[address, id]).unwrap_err(), expected);
+        assert_eq!(read(&[address, id, ("CHAINCODE_TLS_DISABLED", "yes")]).unwrap_err(), expected);
+        let error = read(&[address, id, ("CHAINCODE_TLS_CERT", "/nowhere/tls.pem")]).unwrap_err();
+        assert!(error.starts_with("cannot read /nowhere/tls.pem, named by CHAINCODE_TLS_CERT: "), "{error}");
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let tls = TlsOptions { certificate: vec![1], key: vec![2], client_authorities: vec![3] };
+        assert_eq!(format!("{tls:?}"), "TlsOptions { .. }");
+    }
 }

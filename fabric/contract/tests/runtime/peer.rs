@@ -128,6 +128,10 @@ impl Peer {
         self.shared.lock().unwrap().silent = true;
     }
 
+    pub(crate) fn requests_of(&self, transaction: &str) -> usize {
+        self.shared.lock().unwrap().requests.get(transaction).map_or(0, Vec::len)
+    }
+
     pub(crate) fn violations(&self) -> Vec<String> {
         self.shared.lock().unwrap().violations.clone()
     }
