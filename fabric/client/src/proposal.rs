@@ -45,7 +45,6 @@ impl Proposal {
         let mut nonce = vec![0; NONCE_LENGTH];
         openssl::rand::rand_bytes(&mut nonce).expect("the system has randomness");
         arguments.insert(0, function.as_bytes().to_vec());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             transaction_id: transaction_id(&nonce, contract.client().identity.serialized()),
             contract,
@@ -53,8 +52,14 @@ impl Proposal {
             transient: BTreeMap::new(),
             organisations: Vec::new(),
             nonce,
-            timestamp: Timestamp { seconds: now.as_secs() as i64, nanos: now.subsec_nanos() as i32 },
+            timestamp: timestamp(SystemTime::now()),
         }
+    }
+
+    /// Proposes as of this time instead of now. Peers refuse what is further than `peer.authentication.timewindow` from their clocks.
+    pub fn at(mut self, time: SystemTime) -> Self {
+        self.timestamp = timestamp(time);
+        self
     }
 
     /// The id that the transaction will have: 64 hexadecimal digits.
@@ -153,6 +158,11 @@ impl Proposal {
     fn failed(&self, stage: Stage, status: &tonic::Status) -> Error {
         Error::from_status(stage, Some(&self.transaction_id), status, self.contract.client().connection.endpoint())
     }
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp { seconds: since_1970.as_secs() as i64, nanos: since_1970.subsec_nanos() as i32 }
 }
 
 /// Hexadecimal SHA-256 of nonce and creator.
