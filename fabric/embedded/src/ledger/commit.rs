@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use fabric_protos::kvrwset::Version;
-use fabric_protos::protos::TxValidationCode;
+use fabric_protos::protos::{ChaincodeAction, TxValidationCode};
 use openssl::sha::Sha256;
 use prost::encoding::encode_varint;
 use redb::{ReadableTable, WriteTransaction};
@@ -31,9 +31,9 @@ impl Applied {
 /// A transaction on its way through the block.
 struct Candidate {
     transaction: CommittedTransaction,
+    /// `None`: not even the headers can be decoded.
     content: Option<Content>,
-    /// Of those that may count.
-    sets: Vec<NamespaceSet>,
+    action: Option<ChaincodeAction>,
 }
 
 /// Decides the block's transactions in order and writes what the valid ones do.
@@ -46,32 +46,32 @@ pub(super) fn apply_block(
     codes: &[TxValidationCode],
     previous_commit_hash: &[u8],
 ) -> Result<Applied, LedgerError> {
-    let mut candidates = Vec::with_capacity(envelopes.len());
-    for (envelope, code) in envelopes.iter().zip(codes) {
-        candidates.push(candidate(envelope, *code));
-    }
+    let mut candidates: Vec<_> =
+        envelopes.iter().zip(codes).map(|(envelope, code)| Candidate::decode(envelope, *code)).collect();
     refuse_duplicates(store, &mut candidates)?;
 
     let mut updates = Updates::default();
     let mut state = store.open_table(STATE)?;
     let mut history = store.open_table(HISTORY)?;
     let mut transactions = store.open_table(TRANSACTIONS)?;
-    for (position, candidate) in (0..).zip(&mut candidates) {
-        let Candidate { transaction, content, sets } = candidate;
+    for (position, Candidate { transaction, content, action }) in (0..).zip(&mut candidates) {
         if transaction.code == TxValidationCode::Valid {
-            transaction.code = updates.validate(&state, sets)?;
-        }
-        if transaction.code == TxValidationCode::Valid {
-            for NamespaceSet { namespace, set, .. } in &*sets {
-                for write in &set.writes {
-                    history.insert((namespace.as_str(), write.key.as_str(), number, position), ())?;
+            match writes_and_reads(content.as_ref(), action.as_ref()) {
+                Err(code) => transaction.code = code,
+                Ok(sets) => {
+                    transaction.code = updates.validate(&state, &sets)?;
+                    if transaction.code == TxValidationCode::Valid {
+                        for (namespace, key) in written(&sets) {
+                            history.insert((namespace, key, number, position), ())?;
+                        }
+                        updates.apply(&state, sets, Version { block_num: number, tx_num: position })?;
+                    }
                 }
             }
-            updates.apply(&state, std::mem::take(sets), Version { block_num: number, tx_num: position })?;
         }
-        if content.is_some() && transactions.get(transaction.transaction_id.as_str())?.is_none() {
-            let location = (number, position, code_byte(transaction.code));
-            transactions.insert(transaction.transaction_id.as_str(), location)?;
+        let id = transaction.transaction_id.as_str();
+        if content.is_some() && transactions.get(id)?.is_none() {
+            transactions.insert(id, (number, position, code_byte(transaction.code)))?;
         }
     }
     updates.store(&mut state)?;
@@ -84,43 +84,53 @@ pub(super) fn apply_block(
     Ok(Applied { transactions, commit_hash })
 }
 
-/// What an envelope tells by itself. Its read-write set counts only if it was handed in as VALID.
+/// What a committed envelope tells.
 pub(super) fn describe(envelope: &[u8], code: TxValidationCode) -> CommittedTransaction {
-    candidate(envelope, code).transaction
+    Candidate::decode(envelope, code).transaction
 }
 
-fn candidate(envelope: &[u8], code: TxValidationCode) -> Candidate {
-    let content = Content::decode(envelope);
-    let action = content.as_ref().filter(|content| content.is_endorser_transaction()).map(Content::action);
-    let mut code = code;
-    let mut sets = Vec::new();
-    if code == TxValidationCode::Valid {
-        match &action {
-            Some(Some(action)) => match decode_read_write_set(&action.results) {
-                Ok(decoded) if decoded.iter().all(|set| !set.has_collections) => sets = decoded,
-                _ => code = TxValidationCode::InvalidOtherReason,
-            },
-            Some(None) => code = TxValidationCode::NilTxaction,
-            // A configuration does nothing to the state.
-            None if content.is_some() => {}
-            None => code = TxValidationCode::InvalidOtherReason,
-        }
+impl Candidate {
+    fn decode(envelope: &[u8], code: TxValidationCode) -> Self {
+        let content = Content::decode(envelope);
+        let action = content.as_ref().filter(|content| content.is_endorser_transaction()).and_then(Content::action);
+        let transaction = CommittedTransaction {
+            transaction_id: content.as_ref().map_or(String::new(), |content| content.transaction_id.clone()),
+            header_type: content.as_ref().map(|content| content.header_type),
+            code,
+            event: action.as_ref().and_then(event),
+        };
+        Self { transaction, content, action }
     }
-    let transaction = CommittedTransaction {
-        transaction_id: content.as_ref().map_or(String::new(), |content| content.transaction_id.clone()),
-        header_type: content.as_ref().map(|content| content.header_type),
-        code,
-        event: action.flatten().as_ref().and_then(event),
-    };
-    Candidate { transaction, content, sets }
+}
+
+/// The read-write sets of a transaction that passed the earlier checks, or why it cannot count.
+fn writes_and_reads(
+    content: Option<&Content>,
+    action: Option<&ChaincodeAction>,
+) -> Result<Vec<NamespaceSet>, TxValidationCode> {
+    let content = content.ok_or(TxValidationCode::InvalidOtherReason)?;
+    if !content.is_endorser_transaction() {
+        return Ok(Vec::new()); // a configuration does nothing to the state
+    }
+    let action = action.ok_or(TxValidationCode::NilTxaction)?;
+    match decode_read_write_set(&action.results) {
+        Ok(sets) if sets.iter().all(|set| !set.has_collections) => Ok(sets),
+        _ => Err(TxValidationCode::InvalidOtherReason),
+    }
+}
+
+fn written(sets: &[NamespaceSet]) -> impl Iterator<Item = (&str, &str)> {
+    sets.iter().flat_map(|NamespaceSet { namespace, set, .. }| {
+        set.writes.iter().map(|write| (namespace.as_str(), write.key.as_str()))
+    })
 }
 
 /// A transaction id counts once: not if it is in the ledger, and in the block only the first that passed so far.
 fn refuse_duplicates(store: &WriteTransaction, candidates: &mut [Candidate]) -> Result<(), LedgerError> {
     let transactions = store.open_table(TRANSACTIONS)?;
     let mut seen = BTreeSet::new();
-    for Candidate { transaction, .. } in candidates {
-        if transaction.code != TxValidationCode::Valid {
+    for Candidate { transaction, content, .. } in candidates {
+        if transaction.code != TxValidationCode::Valid || content.is_none() {
             continue;
         }
         let known = transactions.get(transaction.transaction_id.as_str())?.is_some();

@@ -26,8 +26,10 @@ use fabric_protos::common::{Block, BlockData, BlockHeader, BlockMetadata, Blockc
 use fabric_protos::kvrwset::{KvMetadataEntry, Version};
 use fabric_protos::protos::{ChaincodeEvent, ProcessedTransaction, TxValidationCode};
 use prost::Message;
-use redb::{Database, ReadableDatabase, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
+
+use store::Store;
 
 pub use block::{BlockSigner, SignatureCheck, header_hash};
 pub use error::LedgerError;
@@ -48,7 +50,7 @@ pub enum Storage {
 
 /// The ledger of one channel. All methods block for as long as the disk takes and may be called from any thread.
 pub struct Ledger {
-    database: Database,
+    store: Store,
     signer: Arc<dyn BlockSigner>,
     /// Held during a commit: one block after the other.
     tip: Mutex<Tip>,
@@ -123,11 +125,11 @@ impl Ledger {
         signer: Arc<dyn BlockSigner>,
         genesis: impl FnOnce() -> Vec<u8>,
     ) -> Result<Self, LedgerError> {
-        let database = store::open(storage)?;
-        if read::newest(&database.begin_read()?)?.is_none() {
-            write_genesis(&database, genesis())?;
+        let store = store::open(storage)?;
+        if read::newest(&store.database.begin_read()?)?.is_none() {
+            write_genesis(&store.database, genesis())?;
         }
-        let snapshot = database.begin_read()?;
+        let snapshot = store.database.begin_read()?;
         let (header, metadata) = read::newest(&snapshot)?.ok_or_else(|| read::damaged("it has no block"))?;
         let tip = Tip {
             height: header.number + 1,
@@ -136,7 +138,7 @@ impl Ledger {
         };
         let newest = read::block(&snapshot, header.number)?.ok_or_else(|| read::damaged("the newest block is gone"))?;
         Ok(Self {
-            database,
+            store,
             signer,
             height: watch::Sender::new(tip.height),
             tip: Mutex::new(tip),
@@ -146,7 +148,7 @@ impl Ledger {
 
     /// A view for one proposal, of the state as of now.
     pub fn simulate(&self, transaction_id: &str) -> Result<Simulator, LedgerError> {
-        Simulator::new(&self.database.begin_read()?, transaction_id)
+        Simulator::new(&self.snapshot()?, transaction_id)
     }
 
     /// Makes the next block of these envelopes (encoded `common.Envelope`s) and commits it durably.
@@ -171,7 +173,7 @@ impl Ledger {
             previous_hash: tip.header_hash.clone(),
             data_hash: block::data_hash(&envelopes).to_vec(),
         };
-        let transaction = self.database.begin_write()?;
+        let transaction = self.store.database.begin_write()?;
         let applied = commit::apply_block(&transaction, number, &envelopes, codes, &tip.commit_hash)?;
         let metadata = block::signed_metadata(&header, &applied.codes(), &applied.commit_hash, &*self.signer)
             .map_err(|reason| LedgerError::Signing { block: number, reason })?;
@@ -200,7 +202,7 @@ impl Ledger {
 
     /// Height and the last two header hashes.
     pub fn info(&self) -> Result<BlockchainInfo, LedgerError> {
-        let newest = read::newest(&self.database.begin_read()?)?;
+        let newest = read::newest(&self.snapshot()?)?;
         let (header, _) = newest.ok_or_else(|| read::damaged("it has no block"))?;
         Ok(BlockchainInfo {
             height: header.number + 1,
@@ -211,12 +213,12 @@ impl Ledger {
 
     /// A block by its number.
     pub fn block(&self, number: u64) -> Result<Option<Block>, LedgerError> {
-        read::block(&self.database.begin_read()?, number)
+        read::block(&self.snapshot()?, number)
     }
 
     /// The number of the block with this header hash.
     pub fn block_number_by_hash(&self, header_hash: &[u8]) -> Result<Option<u64>, LedgerError> {
-        let numbers = self.database.begin_read()?.open_table(store::BLOCK_NUMBERS)?;
+        let numbers = self.snapshot()?.open_table(store::BLOCK_NUMBERS)?;
         Ok(numbers.get(header_hash)?.map(|number| number.value()))
     }
 
@@ -231,7 +233,7 @@ impl Ledger {
 
     /// Where a transaction id first occurred, valid or not.
     pub fn transaction_location(&self, transaction_id: &str) -> Result<Option<TransactionLocation>, LedgerError> {
-        let transactions = self.database.begin_read()?.open_table(store::TRANSACTIONS)?;
+        let transactions = self.snapshot()?.open_table(store::TRANSACTIONS)?;
         let Some(row) = transactions.get(transaction_id)? else { return Ok(None) };
         let (block, position, code) = row.value();
         let code = read::code_of(code).ok_or_else(|| read::damaged("the transaction index has an unknown code"))?;
@@ -243,7 +245,7 @@ impl Ledger {
         let Some(TransactionLocation { block, position, code }) = self.transaction_location(transaction_id)? else {
             return Ok(None);
         };
-        let envelopes = self.database.begin_read()?.open_table(store::ENVELOPES)?;
+        let envelopes = self.snapshot()?.open_table(store::ENVELOPES)?;
         let envelope = envelopes.get((block, position))?.and_then(|row| Envelope::decode(row.value()).ok());
         let envelope = envelope.ok_or_else(|| read::damaged("an indexed transaction cannot be read"))?;
         Ok(Some(ProcessedTransaction { transaction_envelope: Some(envelope), validation_code: code as i32 }))
@@ -251,7 +253,7 @@ impl Ledger {
 
     /// The committed state of a key, without recording anything (for the key-level policy at validation).
     pub fn state(&self, namespace: &str, key: &str) -> Result<Option<StateEntry>, LedgerError> {
-        store::state_entry(&self.database.begin_read()?.open_table(store::STATE)?, namespace, key)
+        store::state_entry(&self.snapshot()?.open_table(store::STATE)?, namespace, key)
     }
 
     /// Checks the whole chain: numbers, previous and data hashes, signatures, and by replaying every block also codes,
@@ -261,7 +263,11 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] names the first block that does not hold.
     pub fn verify_chain(&self, verify: &SignatureCheck) -> Result<Verification, LedgerError> {
-        verify::verify(&self.database.begin_read()?, verify)
+        verify::verify(&self.snapshot()?, verify)
+    }
+
+    fn snapshot(&self) -> Result<ReadTransaction, LedgerError> {
+        Ok(self.store.database.begin_read()?)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The tables of a ledger and how their rows read.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use fabric_protos::kvrwset::{KvMetadataEntry, KvMetadataWrite, Version};
 use prost::Message;
 use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, DatabaseError, ReadableTable, StorageError, TableDefinition, WriteTransaction};
 
 use super::{LedgerError, StateEntry, Storage};
 
@@ -32,19 +33,30 @@ pub(super) const TRANSACTIONS: TableDefinition<&str, (u64, u64, u8)> = TableDefi
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "ledger.redb";
+/// Its name while it is made.
+const UNFINISHED: &str = "ledger.redb.unfinished";
+/// Locked by the process that has the ledger open.
+const LOCK: &str = "ledger.lock";
 /// The network shall stay small in memory; redb's default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
 
+/// An open store.
+pub(super) struct Store {
+    pub(super) database: Database,
+    /// The lock on the folder; let go after the database is closed.
+    _lock: Option<File>,
+}
+
 /// Opens the store and makes sure that all tables are there.
-pub(super) fn open(storage: &Storage) -> Result<Database, LedgerError> {
-    let database = match storage {
-        Storage::Memory => in_memory()?,
-        Storage::Folder(folder) => in_folder(folder)?,
-    };
-    let transaction = database.begin_write()?;
-    create_tables(&transaction)?;
-    transaction.commit()?;
-    Ok(database)
+pub(super) fn open(storage: &Storage) -> Result<Store, LedgerError> {
+    match storage {
+        Storage::Folder(folder) => in_folder(folder),
+        Storage::Memory => {
+            let database = in_memory()?;
+            with_tables(&database)?;
+            Ok(Store { database, _lock: None })
+        }
+    }
 }
 
 /// An empty store that is gone when dropped.
@@ -55,7 +67,7 @@ pub(super) fn in_memory() -> Result<Database, LedgerError> {
         .map_err(|error| LedgerError::Storage(Box::new(error.into())))
 }
 
-/// Makes the tables that are not there yet.
+/// Makes the tables.
 pub(super) fn create_tables(transaction: &WriteTransaction) -> Result<(), LedgerError> {
     transaction.open_table(STATE)?;
     transaction.open_table(HISTORY)?;
@@ -103,15 +115,42 @@ fn decode_metadata(bytes: &[u8]) -> Result<Vec<KvMetadataEntry>, LedgerError> {
     }
 }
 
-fn in_folder(folder: &Path) -> Result<Database, LedgerError> {
+fn with_tables(database: &Database) -> Result<(), LedgerError> {
+    let transaction = database.begin_write()?;
+    create_tables(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+fn in_folder(folder: &Path) -> Result<Store, LedgerError> {
     let unusable = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
     std::fs::create_dir_all(folder).map_err(unusable)?;
-    let database =
-        Database::builder().set_cache_size(CACHE_BYTES).create(folder.join(FILE)).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => LedgerError::InUse(folder.display().to_string()),
-            other => LedgerError::Storage(Box::new(other.into())),
-        })?;
-    // The file's name must survive a power failure as the file itself does.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
-    Ok(database)
+    let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => LedgerError::InUse(folder.display().to_string()),
+        TryLockError::Error(error) => unusable(error),
+    })?;
+
+    let file = folder.join(FILE);
+    if !file.try_exists().map_err(unusable)? {
+        // redb's first bytes are not written at once: a killed process must not leave half of them under this name.
+        let unfinished = folder.join(UNFINISHED);
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(unusable(error)),
+            _ => with_tables(&open_file(&unfinished)?)?,
+        }
+        std::fs::rename(&unfinished, &file).map_err(unusable)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
+    }
+    Ok(Store { database: open_file(&file)?, _lock: Some(lock) })
+}
+
+fn open_file(file: &Path) -> Result<Database, LedgerError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(file).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => LedgerError::InUse(file.display().to_string()),
+        DatabaseError::Storage(StorageError::Corrupted(what)) => LedgerError::Damaged(what),
+        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+            LedgerError::Damaged(format!("{FILE} is no ledger: {error}"))
+        }
+        other => LedgerError::Storage(Box::new(other.into())),
+    })
 }

@@ -166,12 +166,46 @@ fn a_block_that_cannot_be_signed_leaves_no_trace() {
     assert_eq!(ledger.transaction_location("t").unwrap(), None);
 }
 
+#[test]
+fn a_file_that_is_no_ledger_is_refused_as_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ledger.redb"), [b'x'; 9000]).unwrap();
+    let error = Ledger::open(&Storage::Folder(folder.path().into()), Arc::new(Orderer), Vec::new).err().unwrap();
+    assert!(matches!(error, LedgerError::Damaged(_)), "{error}");
+}
+
+#[test]
+fn readers_beside_commits_never_see_half_a_block() {
+    let ledger = in_memory();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut tx = ledger.simulate("reader").unwrap();
+                    let (a, b) = (tx.get(CC, "a").unwrap(), tx.get(CC, "b").unwrap());
+                    assert_eq!(a, b, "both are written by the same block");
+                }
+            });
+        }
+        for block in 0..50 {
+            let both = ["a", "b"].map(|key| {
+                simulate(&ledger, &format!("{block} {key}"), |tx| {
+                    tx.put(CC, key, format!("{block}").into_bytes()).unwrap();
+                })
+            });
+            assert_eq!(commit(&ledger, both.into()), [Valid, Valid]);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 /// Changes the store behind the ledger's back and asks for the verdict.
 fn verdict_after(tamper: impl FnOnce(&WriteTransaction)) -> String {
     let ledger = in_memory();
     some_blocks(&ledger);
     ledger.verify_chain(&signed_by_orderer).unwrap();
-    let transaction = ledger.database.begin_write().unwrap();
+    let transaction = ledger.store.database.begin_write().unwrap();
     tamper(&transaction);
     transaction.commit().unwrap();
     ledger.verify_chain(&signed_by_orderer).unwrap_err().to_string()

@@ -233,11 +233,12 @@ fn what_cannot_be_decoded_does_not_count() {
     };
     let block = vec![
         b"garbage".to_vec(),
+        b"garbage".to_vec(),
         envelope(HeaderType::EndorserTransaction, "no action", Vec::new()),
         transaction("bad set", b"garbage".to_vec()),
         transaction("private", private.encode_to_vec()),
     ];
-    let expected = [InvalidOtherReason, NilTxaction, InvalidOtherReason, InvalidOtherReason];
+    let expected = [InvalidOtherReason, InvalidOtherReason, NilTxaction, InvalidOtherReason, InvalidOtherReason];
     assert_eq!(commit(&ledger, block), expected);
     assert_eq!(ledger.transaction_location("").unwrap(), None);
     ledger.verify_chain(&signed_by_orderer).unwrap();
