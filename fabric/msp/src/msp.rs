@@ -273,8 +273,10 @@ impl Msp {
                     .to_owned(),
             );
         }
+        // Empty while they are judged: being listed must not by itself make one an administrator here.
+        let listed = std::mem::take(&mut self.administrators);
         let mut administrators = Vec::new();
-        for certificate in &self.administrators {
+        for certificate in &listed {
             let named =
                 |reason: Invalidity| format!("the administrator {} is invalid: {reason}", certificate.subject());
             let canonical = self.canonical(certificate.clone()).map_err(named)?;
