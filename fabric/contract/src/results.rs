@@ -1,8 +1,8 @@
 //! Results of queries: fetched from the peer a hundred at a time, as they are read.
 
-use std::collections::vec_deque::{IntoIter, VecDeque};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::{GetHistoryForKey, GetStateByRange, QueryResponse, QueryResponseMetadata};
@@ -54,8 +54,14 @@ pub trait QueryItem: Sized + Send {
 #[derive(Debug)]
 enum State {
     Asking(Query),
-    Open { fetched: IntoIter<Vec<u8>>, more: Option<String> },
-    Failed,
+    Open {
+        fetched: IntoIter<Vec<u8>>,
+        more: Option<String>,
+    },
+    /// A request failed, or its future was dropped: results are missing. With what is still to be closed.
+    Broken {
+        more: Option<String>,
+    },
 }
 
 #[derive(Debug)]
@@ -70,7 +76,8 @@ impl<T: QueryItem> Results<T> {
         Self { line, state: State::Asking(query), item: PhantomData }
     }
 
-    /// The next result, or `None` at the end. After an error there are no more.
+    /// The next result, or `None` at the end. After an error, or a call whose future was dropped, there are only errors, so that
+    /// results are never missing unnoticed.
     pub async fn next(&mut self) -> Result<Option<T>, LedgerError> {
         let next = self.next_bytes().await;
         let item = next.and_then(|bytes| {
@@ -80,8 +87,7 @@ impl<T: QueryItem> Results<T> {
                 .map_err(|error| LedgerError::Unreadable { request: "a query", reason: error.to_string() })
         });
         if item.is_err() {
-            self.abandon();
-            self.state = State::Failed;
+            self.state = State::Broken { more: self.take_more() };
         }
         item
     }
@@ -107,38 +113,48 @@ impl<T: QueryItem> Results<T> {
 
     async fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, LedgerError> {
         loop {
-            let response = match &mut self.state {
-                State::Failed => return Ok(None),
-                State::Asking(query) => ask(&self.line, query).await?,
-                State::Open { fetched, more } => match (fetched.next(), &more) {
-                    (Some(bytes), _) => return Ok(Some(bytes)),
-                    (None, None) => return Ok(None),
-                    (None, Some(id)) => {
-                        let next = QueryStateNext { id: id.clone() };
-                        decode(Type::QueryStateNext, &self.line.request(Type::QueryStateNext, &next).await?)?
-                    }
-                },
+            if let State::Open { fetched, more } = &mut self.state {
+                match fetched.next() {
+                    Some(bytes) => return Ok(Some(bytes)),
+                    None if more.is_none() => return Ok(None),
+                    None => {}
+                }
+            }
+            let more = self.take_more();
+            // Until there is an answer.
+            let before = std::mem::replace(&mut self.state, State::Broken { more: more.clone() });
+            let response = match (before, more) {
+                (State::Asking(query), _) => ask(&self.line, query).await?,
+                (State::Open { .. }, Some(id)) => {
+                    let next = QueryStateNext { id };
+                    decode(Type::QueryStateNext, &self.line.request(Type::QueryStateNext, &next).await?)?
+                }
+                _ => {
+                    let reason = "an earlier read of the same query broke off".to_owned();
+                    return Err(LedgerError::Unreadable { request: "a query", reason });
+                }
             };
             let QueryResponse { results, has_more, id, .. } = response;
-            let fetched: VecDeque<Vec<u8>> = results.into_iter().map(|result| result.result_bytes).collect();
+            let fetched: Vec<Vec<u8>> = results.into_iter().map(|result| result.result_bytes).collect();
             self.state = State::Open { fetched: fetched.into_iter(), more: has_more.then_some(id) };
         }
     }
 }
 
 impl<T> Results<T> {
-    fn abandon(&mut self) {
-        if let State::Open { more, .. } = &mut self.state
-            && let Some(query) = more.take()
-        {
-            self.line.abandon(query);
+    fn take_more(&mut self) -> Option<String> {
+        match &mut self.state {
+            State::Open { more, .. } | State::Broken { more } => more.take(),
+            State::Asking(_) => None,
         }
     }
 }
 
 impl<T> Drop for Results<T> {
     fn drop(&mut self) {
-        self.abandon();
+        if let Some(query) = self.take_more() {
+            self.line.abandon(query);
+        }
     }
 }
 
@@ -159,15 +175,15 @@ impl QueryItem for KeyModification {
     }
 }
 
-async fn ask(line: &Line, query: &Query) -> Result<QueryResponse, LedgerError> {
+async fn ask(line: &Line, query: Query) -> Result<QueryResponse, LedgerError> {
     match query {
-        Query::Impossible(error) => Err(error.clone().into()),
+        Query::Impossible(error) => Err(error.into()),
         Query::Range { start, end } => {
-            let range = GetStateByRange { start_key: start.clone(), end_key: end.clone(), ..Default::default() };
+            let range = GetStateByRange { start_key: start, end_key: end, ..Default::default() };
             decode(Type::GetStateByRange, &line.request(Type::GetStateByRange, &range).await?)
         }
         Query::History { key } => {
-            let history = GetHistoryForKey { key: key.clone() };
+            let history = GetHistoryForKey { key };
             decode(Type::GetHistoryForKey, &line.request(Type::GetHistoryForKey, &history).await?)
         }
     }

@@ -257,6 +257,14 @@ async fn a_range_left_early_is_closed_before_the_next_request() {
 }
 
 #[tokio::test]
+async fn a_range_whose_read_was_given_up_fails_instead_of_missing_results() {
+    let peer = peer().await.with_state(numbered(250));
+    let ended = peer.invoke("tx", "firstAfterGivingUp", &[]).await;
+    assert!(ended.response.message.contains("an earlier read of the same query broke off"), "{ended:?}");
+    assert_eq!(peer.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_open_range_of_simple_keys_leaves_composite_keys_out() {
     let composite = composite_key("note", &["ann", "1"]).unwrap();
     let peer = peer().await.with_state([("a".into(), b"1".to_vec()), (composite.clone(), b"2".to_vec())]);

@@ -40,6 +40,8 @@ pub(crate) trait Notes {
     #[evaluate]
     async fn first(&self, ctx: &Context, count: usize) -> Result<Vec<String>, Refusal>;
     #[evaluate]
+    async fn first_after_giving_up(&self, ctx: &Context) -> Result<Vec<String>, Refusal>;
+    #[evaluate]
     async fn of_owner(&self, ctx: &Context, owner: String) -> Result<Vec<String>, Refusal>;
     #[evaluate]
     async fn page(&self, ctx: &Context, owner: String, bookmark: Option<String>) -> Result<Value, Refusal>;
@@ -123,6 +125,15 @@ impl Notes for Notebook {
         drop(range);
         ctx.get("anything").await?;
         Ok(keys)
+    }
+
+    async fn first_after_giving_up(&self, ctx: &Context) -> Result<Vec<String>, Refusal> {
+        let mut range = ctx.range("", "");
+        for _ in 0..100 {
+            range.next().await?;
+        }
+        assert!(range.next().now_or_never().is_none());
+        Ok(range.next().await?.into_iter().map(|(key, _)| key).collect())
     }
 
     async fn of_owner(&self, ctx: &Context, owner: String) -> Result<Vec<String>, Refusal> {
