@@ -3,6 +3,7 @@
 mod chain;
 mod conflicts;
 mod crash;
+mod golden;
 mod isolation;
 mod model;
 
