@@ -1,1 +1,39 @@
 //! Makes, starts, watches and stops a Healthchain consortium on one machine.
+//!
+//! [`Consortium`] is the shape, read from a file; [`Network`] is one consortium in one folder, on real Fabric or on the
+//! embedded ledger. Whatever a call finds done it leaves as it is, so every call may be repeated.
+//!
+//! The crate's program is what `test-network.sh` runs; end-to-end tests use the library.
+
+mod chaincode_package;
+mod consortium;
+mod embedded;
+mod error;
+mod fabric;
+mod founding;
+mod health;
+mod identities;
+mod layout;
+mod lifecycle;
+pub mod logs;
+mod memory;
+mod network;
+mod ports;
+mod process;
+mod programs;
+mod progress;
+mod render;
+mod site;
+mod status;
+
+pub use consortium::{
+    Batch, ChaincodeDefinition, Consortium, ConsortiumError, Member, Ordering, Organisation, Policies, Ports, Quorum,
+};
+pub use error::NetworkError;
+pub use layout::{CertificateFiles, Layout, OrganisationFolder};
+pub use memory::Memory;
+pub use network::{LedgerKind, MemberAccess, Network, PeerAccess, Up};
+pub use ports::Conflict;
+pub use programs::Programs;
+pub use progress::Progress;
+pub use status::{ComponentStatus, Health, table};

@@ -1,0 +1,417 @@
+//! The consortium as data: `consortium.toml`, read and checked once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use healthchain_rules::{MemberId, MspId, OrganisationKind, Role};
+use serde::{Deserialize, Serialize};
+
+/// Ports that each organisation takes from its `first_port` on.
+const PORTS_PER_ORGANISATION: u16 = 10;
+/// Ports that the embedded ledger's own components take from the consortium's `first_port` on.
+const SHARED_PORTS: u16 = 2;
+
+/// Who takes part, on which ports, under which rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Draft")]
+pub struct Consortium {
+    /// The channel's name.
+    pub channel: String,
+    /// How real Fabric orders transactions.
+    pub ordering: Ordering,
+    first_port: u16,
+    /// The chaincode's definition.
+    pub chaincode: ChaincodeDefinition,
+    /// How many organisations must endorse.
+    pub policies: Policies,
+    /// When a block is cut.
+    pub batch: Batch,
+    /// At least one care organisation and one of patients; names, MSP ids and ports are distinct.
+    pub organisations: Vec<Organisation>,
+}
+
+/// How real Fabric orders transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ordering {
+    /// SmartBFT: bears one faulty orderer of four.
+    Bft,
+    /// Raft: bears crashes of a minority, no malice.
+    Raft,
+}
+
+/// The chaincode's definition, as the organisations approve it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChaincodeDefinition {
+    /// Its name on the channel.
+    pub name: String,
+    /// Its version, any text.
+    pub version: String,
+    /// 1 for the first definition, one higher with each change.
+    pub sequence: u64,
+}
+
+/// How many organisations must endorse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    /// A transaction.
+    pub endorsement: Quorum,
+    /// The chaincode's definition.
+    pub lifecycle: Quorum,
+}
+
+/// A share of the organisations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quorum {
+    /// One of them.
+    Any,
+    /// More than half of them.
+    Majority,
+    /// Each of them.
+    All,
+}
+
+impl Quorum {
+    /// How many of `organisations` this is.
+    #[must_use]
+    pub fn of(self, organisations: usize) -> usize {
+        match self {
+            Quorum::Any => 1,
+            Quorum::Majority => organisations / 2 + 1,
+            Quorum::All => organisations,
+        }
+    }
+}
+
+impl fmt::Display for Quorum {
+    /// As Fabric's implicit meta policies spell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Quorum::Any => "ANY",
+            Quorum::Majority => "MAJORITY",
+            Quorum::All => "ALL",
+        })
+    }
+}
+
+/// When a block is cut: by count, by bytes, or when the first transaction has waited long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// Transactions in a block at most.
+    pub max_messages: u32,
+    /// Bytes from which a block is cut.
+    pub preferred_max_bytes: u32,
+    /// Bytes that no block may exceed.
+    pub absolute_max_bytes: u32,
+    /// Milliseconds that a transaction waits at most.
+    pub timeout_milliseconds: u64,
+}
+
+/// A member organisation of the consortium.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Organisation {
+    /// Its name in folders and components: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Its id on the ledger.
+    pub msp_id: MspId,
+    /// What it is.
+    pub kind: OrganisationKind,
+    first_port: u16,
+    /// Whether it runs an orderer on real Fabric.
+    #[serde(default = "yes")]
+    pub orderer: bool,
+    /// Its members; the first administrator founds it on the ledger.
+    pub members: Vec<Member>,
+}
+
+/// A member of the demonstration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its id on the ledger.
+    pub id: MemberId,
+    /// Its role there.
+    pub role: Role,
+}
+
+/// The ports of one organisation, all on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Ports {
+    /// The gateway's REST interface (HTTPS, mutual).
+    pub gateway: u16,
+    /// The peer's gRPC services (TLS); on the embedded ledger the organisation's endpoint there.
+    pub peer: u16,
+    /// The peer's listener for chaincode that it starts itself; unused, but the peer wants one.
+    pub peer_chaincode: u16,
+    /// The peer's health and metrics (HTTP).
+    pub peer_operations: u16,
+    /// The orderer's gRPC services (TLS).
+    pub orderer: u16,
+    /// The orderer's channel participation interface (HTTPS, mutual).
+    pub orderer_administration: u16,
+    /// The orderer's health and metrics (HTTP).
+    pub orderer_operations: u16,
+    /// The chaincode's server (mutual TLS).
+    pub chaincode: u16,
+}
+
+impl Organisation {
+    /// Where its components listen.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        let first = self.first_port;
+        Ports {
+            gateway: first,
+            peer: first + 1,
+            peer_chaincode: first + 2,
+            peer_operations: first + 3,
+            orderer: first + 4,
+            orderer_administration: first + 5,
+            orderer_operations: first + 6,
+            chaincode: first + 7,
+        }
+    }
+
+    /// The administrator who founds it on the ledger.
+    ///
+    /// # Panics
+    /// Never for an organisation of a [`Consortium`]: reading it refuses one without an administrator.
+    #[must_use]
+    pub fn founder(&self) -> &Member {
+        self.members
+            .iter()
+            .find(|member| member.role == Role::Administrator)
+            .expect("reading a consortium refuses an organisation without an administrator")
+    }
+}
+
+impl Consortium {
+    /// Reads a consortium's file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or breaks a rule of its own; the text says which and what to change.
+    pub fn load(file: &Path) -> Result<Self, ConsortiumError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConsortiumError::Unreadable { file: file.to_owned(), source })?;
+        Self::parse(&text)
+            .map_err(|source| ConsortiumError::Refused { file: file.to_owned(), reason: source.message().to_owned() })
+    }
+
+    /// The consortium of `network/consortium.toml`.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::parse(include_str!("../consortium.toml")).expect("a test takes the consortium that we ship")
+    }
+
+    /// Reads a consortium from TOML.
+    ///
+    /// # Errors
+    /// When the text is not TOML of this shape, or breaks a rule.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The same consortium, all its ports moved up.
+    ///
+    /// # Errors
+    /// When a port would exceed 65,535.
+    pub fn with_port_offset(mut self, offset: u16) -> Result<Self, ConsortiumError> {
+        let moved = |port: u16| port.checked_add(offset).filter(|port| *port <= u16::MAX - PORTS_PER_ORGANISATION);
+        self.first_port = moved(self.first_port).ok_or(ConsortiumError::PortOffset(offset))?;
+        for organisation in &mut self.organisations {
+            organisation.first_port = moved(organisation.first_port).ok_or(ConsortiumError::PortOffset(offset))?;
+        }
+        Ok(self)
+    }
+
+    /// Where the embedded ledger answers `/healthz` (HTTP).
+    #[must_use]
+    pub fn embedded_operations_port(&self) -> u16 {
+        self.first_port
+    }
+
+    /// Where the one chaincode of the embedded ledger listens (mutual TLS).
+    #[must_use]
+    pub fn embedded_chaincode_port(&self) -> u16 {
+        self.first_port + 1
+    }
+
+    /// The organisations that run an orderer on real Fabric.
+    pub fn orderers(&self) -> impl Iterator<Item = &Organisation> {
+        self.organisations.iter().filter(|organisation| organisation.orderer)
+    }
+
+    /// The organisation of this name.
+    #[must_use]
+    pub fn organisation(&self, name: &str) -> Option<&Organisation> {
+        self.organisations.iter().find(|organisation| organisation.name == name)
+    }
+
+    /// Everything but the members and the chaincode's definition: what a running network cannot change.
+    pub(crate) fn shape(&self) -> Consortium {
+        let mut shape = self.clone();
+        shape.chaincode = ChaincodeDefinition { name: shape.chaincode.name, version: String::new(), sequence: 0 };
+        for organisation in &mut shape.organisations {
+            organisation.members.clear();
+        }
+        shape
+    }
+}
+
+/// Why a consortium is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsortiumError {
+    /// The file cannot be read.
+    #[error("cannot read the consortium's file {}: {source}; name one with --consortium FILE", file.display())]
+    Unreadable {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file breaks a rule.
+    #[error("{}: {reason}", file.display())]
+    Refused {
+        /// Which.
+        file: PathBuf,
+        /// The rule, and what to change.
+        reason: String,
+    },
+    /// The offset moves a port beyond the last one.
+    #[error("--port-offset {0} moves a port beyond 65,535; choose a smaller one")]
+    PortOffset(u16),
+}
+
+/// A consortium as written, before its rules are checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    channel: String,
+    ordering: Ordering,
+    first_port: u16,
+    chaincode: ChaincodeDefinition,
+    policies: Policies,
+    batch: Batch,
+    organisations: Vec<Organisation>,
+}
+
+impl TryFrom<Draft> for Consortium {
+    type Error = String;
+
+    fn try_from(draft: Draft) -> Result<Self, String> {
+        check_names(&draft)?;
+        check_ports(&draft)?;
+        check_organisations(&draft)?;
+        check_ordering(&draft)?;
+        let Draft { channel, ordering, first_port, chaincode, policies, batch, organisations } = draft;
+        Ok(Self { channel, ordering, first_port, chaincode, policies, batch, organisations })
+    }
+}
+
+fn check_names(draft: &Draft) -> Result<(), String> {
+    for (what, name) in [("channel", &draft.channel), ("chaincode.name", &draft.chaincode.name)]
+        .into_iter()
+        .chain(draft.organisations.iter().map(|organisation| ("organisation's name", &organisation.name)))
+    {
+        if !is_name(name) {
+            return Err(format!("{what} \"{name}\" must be lower-case letters, digits and hyphens, a letter first"));
+        }
+    }
+    let (mut names, mut msps, mut members) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for organisation in &draft.organisations {
+        let msp = &organisation.msp_id;
+        if !names.insert(&organisation.name) {
+            return Err(format!("two organisations are named \"{}\"; rename one", organisation.name));
+        }
+        if !msps.insert(msp) {
+            return Err(format!("two organisations have the msp_id \"{msp}\"; change one"));
+        }
+        for member in &organisation.members {
+            if !members.insert(&member.id) {
+                return Err(format!("two members have the id \"{}\"; change one", member.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_ports(draft: &Draft) -> Result<(), String> {
+    let mut taken = BTreeMap::new();
+    let blocks = std::iter::once(("the consortium", draft.first_port, SHARED_PORTS)).chain(
+        draft
+            .organisations
+            .iter()
+            .map(|organisation| (&*organisation.name, organisation.first_port, PORTS_PER_ORGANISATION)),
+    );
+    for (owner, first, count) in blocks {
+        if !(1024..=u16::MAX - PORTS_PER_ORGANISATION).contains(&first) {
+            return Err(format!("first_port {first} of {owner} must lie between 1024 and 65525"));
+        }
+        for port in first..first + count {
+            if let Some(other) = taken.insert(port, owner) {
+                return Err(format!(
+                    "port {port} belongs to both {other} and {owner}; an organisation takes {PORTS_PER_ORGANISATION} \
+                     ports from its first_port on"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_organisations(draft: &Draft) -> Result<(), String> {
+    if !draft.organisations.iter().any(|organisation| organisation.kind.is_care()) {
+        return Err("no organisation gives care; add one of kind \"primary-care\" or \"secondary-care\"".into());
+    }
+    if !draft.organisations.iter().any(|organisation| organisation.kind == OrganisationKind::PatientServices) {
+        return Err("patients have no organisation; add one of kind \"patient-services\"".into());
+    }
+    for organisation in &draft.organisations {
+        if !organisation.members.iter().any(|member| member.role == Role::Administrator) {
+            return Err(format!(
+                "{} has no administrator; add {{ id = \"…\", role = \"administrator\" }} to its members",
+                organisation.name
+            ));
+        }
+        if let Some(stray) = organisation.members.iter().find(|member| !member.role.belongs_in(organisation.kind)) {
+            return Err(format!(
+                "{} has the role {}, which {} does not have by its kind; move the member or change the role",
+                stray.id, stray.role, organisation.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_ordering(draft: &Draft) -> Result<(), String> {
+    let orderers = draft.organisations.iter().filter(|organisation| organisation.orderer).count();
+    match draft.ordering {
+        Ordering::Bft if orderers < 4 => Err(format!(
+            "ordering \"bft\" needs four orderers to bear a faulty one and there are {orderers}; add organisations or \
+             choose \"raft\""
+        )),
+        Ordering::Raft if orderers == 0 => Err("no organisation runs an orderer; give one `orderer = true`".into()),
+        Ordering::Bft | Ordering::Raft => Ok(()),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 40
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Real Fabric: a peer, an orderer and a chaincode process for each organisation, no Docker.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use crate::{
+    NetworkError,
+    consortium::{Ordering, Organisation},
+    health::{Address, Sign, fetch, gauge, until},
+    layout::{make_folder, write_file, write_script, write_secret},
+    lifecycle,
+    process::Component,
+    programs::run,
+    render,
+    site::{Ledger, Site, path},
+};
+
+/// How long the orderers may take to elect a leader, and the peers to find each other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The network's ledger on real Fabric.
+pub(crate) struct Fabric<'a> {
+    pub(crate) site: &'a Site,
+}
+
+impl Ledger for Fabric<'_> {
+    fn components(&self) -> Result<Vec<Component>, NetworkError> {
+        let organisations = &self.site.consortium.organisations;
+        let orderers = self.site.consortium.orderers().map(|organisation| self.orderer(organisation));
+        let peers = organisations.iter().map(|organisation| self.peer(organisation));
+        let chaincodes = organisations.iter().map(|organisation| self.chaincode(organisation));
+        orderers.chain(peers).chain(chaincodes).collect()
+    }
+
+    async fn prepare(&self) -> Result<(), NetworkError> {
+        let Site { layout, consortium, programs, .. } = self.site;
+        for (name, script) in render::BUILDER {
+            write_script(&layout.builder().join("bin").join(name), script)?;
+        }
+        for organisation in &consortium.organisations {
+            let folder = layout.organisation(&organisation.name);
+            write_file(&folder.peer().join("core.yaml"), render::core(layout, organisation)?)?;
+            if organisation.orderer {
+                write_file(&folder.orderer().join("orderer.yaml"), render::orderer(layout, organisation)?)?;
+            }
+            let files = folder.chaincode();
+            let package = self.site.package(&files, &folder.tls_root(), organisation.ports().chaincode)?;
+            write_secret(&files.package(), package.bytes)?;
+        }
+        if layout.genesis().exists() {
+            return Ok(());
+        }
+        make_folder(&layout.channel())?;
+        write_file(&layout.channel().join("configtx.yaml"), render::configtx(layout, consortium)?)?;
+        let new = layout.genesis().with_extension("new");
+        let arguments = [
+            "-profile",
+            "Channel",
+            "-channelID",
+            &consortium.channel,
+            "-configPath",
+            &path(&layout.channel()),
+            "-outputBlock",
+            &path(&new),
+        ];
+        run(&programs.fabric("configtxgen")?, &arguments, &[]).await?;
+        std::fs::rename(&new, layout.genesis()).map_err(NetworkError::file(new))
+    }
+
+    async fn open(&self) -> Result<(), NetworkError> {
+        let Site { consortium, progress, .. } = self.site;
+        progress
+            .step("orderers join the channel", try_join_all(consortium.orderers().map(|it| self.join_orderer(it))))
+            .await?;
+        progress.step("a leader is elected", until("the election of a leader", PATIENCE, || self.has_leader())).await?;
+        progress
+            .step("peers join the channel", try_join_all(consortium.organisations.iter().map(|it| self.join_peer(it))))
+            .await?;
+        progress
+            .step(
+                "peers find each other",
+                try_join_all(consortium.organisations.iter().map(|organisation| {
+                    until("the peers' finding each other", PATIENCE, move || self.sees_all(organisation))
+                })),
+            )
+            .await?;
+        lifecycle::define(self.site).await
+    }
+
+    async fn height(&self, component: &str) -> Option<u64> {
+        let (kind, owner) = component.split_once('.')?;
+        let organisation = self.site.consortium.organisation(owner)?;
+        let port = match kind {
+            "peer" => organisation.ports().peer_operations,
+            "orderer" => organisation.ports().orderer_operations,
+            _ => return None,
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a height is a whole number")]
+        self.metric(port, "ledger_blockchain_height").await.ok().flatten().map(|height| height as u64)
+    }
+}
+
+impl Fabric<'_> {
+    fn orderer(&self, organisation: &Organisation) -> Result<Component, NetworkError> {
+        let folder = self.site.layout.organisation(&organisation.name).orderer();
+        let ports = organisation.ports();
+        Ok(Component {
+            name: format!("orderer.{}", organisation.name),
+            program: self.site.programs.fabric("orderer")?,
+            arguments: vec!["start".into()],
+            // Each orderer warns once a transaction at level warning.
+            environment: vec![
+                ("FABRIC_CFG_PATH".into(), path(&folder)),
+                (
+                    "FABRIC_LOGGING_SPEC".into(),
+                    "info:orderer.common.broadcast=error:orderer.common.server=error".into(),
+                ),
+            ],
+            folder,
+            ports: vec![ports.orderer, ports.orderer_administration, ports.orderer_operations],
+            sign: healthz(ports.orderer_operations),
+        })
+    }
+
+    fn peer(&self, organisation: &Organisation) -> Result<Component, NetworkError> {
+        let folder = self.site.layout.organisation(&organisation.name).peer();
+        let ports = organisation.ports();
+        Ok(Component {
+            name: format!("peer.{}", organisation.name),
+            program: self.site.programs.fabric("peer")?,
+            arguments: vec!["node".into(), "start".into()],
+            environment: vec![("FABRIC_CFG_PATH".into(), path(&folder)), ("CORE_VM_ENDPOINT".into(), String::new())],
+            folder,
+            ports: vec![ports.peer, ports.peer_chaincode, ports.peer_operations],
+            sign: healthz(ports.peer_operations),
+        })
+    }
+
+    fn chaincode(&self, organisation: &Organisation) -> Result<Component, NetworkError> {
+        let folder = self.site.layout.organisation(&organisation.name);
+        let (files, port) = (folder.chaincode(), organisation.ports().chaincode);
+        let package = self.site.package(&files, &folder.tls_root(), port)?;
+        self.site.chaincode(format!("chaincode.{}", organisation.name), &files, &folder.tls_root(), port, package.id)
+    }
+
+    async fn join_orderer(&self, organisation: &Organisation) -> Result<(), NetworkError> {
+        let ports = organisation.ports();
+        if self.has_channel(ports.orderer_operations).await {
+            return Ok(());
+        }
+        let Site { layout, consortium, programs, .. } = self.site;
+        let folder = layout.organisation(&organisation.name);
+        let printed = run(
+            &programs.fabric("osnadmin")?,
+            &[
+                "channel",
+                "join",
+                "--channelID",
+                &consortium.channel,
+                "--config-block",
+                &path(&layout.genesis()),
+                "--orderer-address",
+                &format!("localhost:{}", ports.orderer_administration),
+                "--ca-file",
+                &path(&folder.tls_root()),
+                "--client-cert",
+                &path(&folder.operator_tls().certificate),
+                "--client-key",
+                &path(&folder.operator_tls().key),
+            ],
+            &[],
+        )
+        .await?;
+        // osnadmin ends well whatever the orderer answers.
+        if printed.contains("Status: 201") {
+            return Ok(());
+        }
+        let program = format!("osnadmin channel join for orderer.{}", organisation.name);
+        Err(NetworkError::Command { program, output: printed })
+    }
+
+    async fn join_peer(&self, organisation: &Organisation) -> Result<(), NetworkError> {
+        if self.has_channel(organisation.ports().peer_operations).await {
+            return Ok(());
+        }
+        let block = path(&self.site.layout.genesis());
+        lifecycle::peer(self.site, organisation, &["channel", "join", "-b", &block]).await.map(drop)
+    }
+
+    /// Fails with what is seen instead of a leader.
+    async fn has_leader(&self) -> Result<(), String> {
+        let gauge = match self.site.consortium.ordering {
+            Ordering::Bft => "consensus_BFT_leader_id",
+            Ordering::Raft => "consensus_etcdraft_is_leader",
+        };
+        for organisation in self.site.consortium.orderers() {
+            let port = organisation.ports().orderer_operations;
+            if self.metric(port, gauge).await?.is_some_and(|value| value >= 1.0) {
+                return Ok(());
+            }
+        }
+        Err("no orderer reports one".into())
+    }
+
+    /// Fails with how many other peers this one sees, when those are not all.
+    async fn sees_all(&self, organisation: &Organisation) -> Result<(), String> {
+        #[expect(clippy::cast_precision_loss, reason = "organisations are few")]
+        let others = (self.site.consortium.organisations.len() - 1) as f64;
+        let port = organisation.ports().peer_operations;
+        let seen = self.metric(port, "gossip_membership_total_peers_known").await?.unwrap_or_default();
+        if seen >= others {
+            return Ok(());
+        }
+        Err(format!("peer.{} sees {seen} of {others} other peers", organisation.name))
+    }
+
+    async fn has_channel(&self, port: u16) -> bool {
+        matches!(self.metric(port, "ledger_blockchain_height").await, Ok(Some(_)))
+    }
+
+    /// A gauge of our channel, from a process' operations port.
+    async fn metric(&self, port: u16, name: &str) -> Result<Option<f64>, String> {
+        let metrics = fetch(&Address { url: format!("http://127.0.0.1:{port}/metrics"), tls: None }).await?;
+        Ok(gauge(&metrics, name, &format!("channel=\"{}\"", self.site.consortium.channel)))
+    }
+}
+
+fn healthz(port: u16) -> Sign {
+    Sign::Answers(Address { url: format!("http://127.0.0.1:{port}/healthz"), tls: None })
+}

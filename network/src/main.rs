@@ -1,0 +1,171 @@
+//! The program that `test-network.sh` runs.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, logs};
+
+/// Makes, starts, watches and stops a Healthchain consortium on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "test-network.sh", version)]
+struct Arguments {
+    /// The network's folder
+    #[arg(long, global = true, default_value = ".network")]
+    dir: PathBuf,
+    /// The consortium, instead of network/consortium.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    consortium: Option<PathBuf>,
+    /// Moves every port up, so that networks can stand beside each other
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    port_offset: u16,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make what is missing, start what does not run, wait until everything is ready
+    Up {
+        /// embedded or fabric; without it what the folder was made for, else fabric where its programs are found
+        #[arg(long)]
+        ledger: Option<LedgerKind>,
+    },
+    /// Stop everything; the ledger stays
+    Down,
+    /// Stop everything and delete the network with its ledger
+    Clean,
+    /// Show each component's process, port, blocks and health
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a component's log
+    Logs {
+        /// Its name, as `status` shows it
+        name: String,
+    },
+    /// Stop one component
+    Stop {
+        /// Its name, as `status` shows it
+        name: String,
+    },
+    /// Start one component
+    Start {
+        /// Its name, as `status` shows it
+        name: String,
+    },
+    /// Keeps the logs from filling the disk; what the network's log keeper runs
+    #[command(hide = true)]
+    KeepLogs,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, NetworkError> {
+    let file_error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| NetworkError::File { path, source }
+    };
+    if let Verb::KeepLogs = arguments.verb {
+        let folder = arguments.dir.join("logs");
+        logs::keep(&folder).map_err(file_error(&folder))?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(file_error(Path::new("the program's runtime")))?.block_on(act(arguments))
+}
+
+async fn act(arguments: Arguments) -> Result<ExitCode, NetworkError> {
+    let network = network(&arguments)?;
+    match arguments.verb {
+        Verb::Up { .. } => {
+            println!("The network on the {} ledger, in {}", network.ledger(), network.layout().root().display());
+            if network.ledger() == LedgerKind::Embedded {
+                println!("(for one machine: development, demonstration, tests; real Fabric with --ledger fabric)");
+            }
+            let up = network.up_unless(interrupted()).await?;
+            println!("Ready in {:.1} s; {}", up.took.as_secs_f64(), up.memory);
+        }
+        Verb::Down => match network.down().await?.len() {
+            0 => println!("Nothing was running."),
+            stopped => {
+                println!("Stopped {stopped} processes. The ledger stays in {}.", network.layout().root().display())
+            }
+        },
+        Verb::Clean => {
+            network.clean().await?;
+            println!("Nothing is left of the network in {}.", network.layout().root().display());
+        }
+        Verb::Status { json } => return status(&network, json).await,
+        Verb::Logs { name } => show(&network.log(&name)?)?,
+        Verb::Stop { name } => match network.stop(&name).await? {
+            true => println!("{name} has stopped."),
+            false => println!("{name} was not running."),
+        },
+        Verb::Start { name } => {
+            network.start(&name).await?;
+            println!("{name} is ready.");
+        }
+        Verb::KeepLogs => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn network(arguments: &Arguments) -> Result<Network, NetworkError> {
+    let programs = Programs::find().map_err(|source| NetworkError::File { path: "this program".into(), source })?;
+    let made_for = LedgerKind::of_folder(&arguments.dir);
+    let asked = match arguments.verb {
+        Verb::Up { ledger } => ledger,
+        _ => None,
+    };
+    let found = if programs.fabric.is_some() { LedgerKind::Fabric } else { LedgerKind::Embedded };
+    let ledger = asked.or(made_for).unwrap_or(found);
+    let consortium = match &arguments.consortium {
+        Some(file) => Consortium::load(file)?,
+        None => Consortium::shipped(),
+    };
+    let consortium = consortium.with_port_offset(arguments.port_offset)?;
+    Network::new(consortium, &arguments.dir, ledger, programs, Progress::Lines)
+}
+
+async fn status(network: &Network, json: bool) -> Result<ExitCode, NetworkError> {
+    let components = network.status().await?;
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&components).expect("a status has no map with keys that are no text")
+        );
+    } else {
+        println!("{}", healthchain_network::table(&components));
+    }
+    let ready = components.iter().all(|component| component.health == healthchain_network::Health::Ready);
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(log: &Path) -> Result<(), NetworkError> {
+    let error = |source| NetworkError::File { path: log.to_owned(), source };
+    let content = std::fs::read(log).map_err(error)?;
+    std::io::stdout().write_all(&content).map_err(error)
+}
+
+/// Ends when the person presses Ctrl-C, or somebody asks the program to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
