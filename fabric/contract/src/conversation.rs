@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::chaincode::Chaincode;
 use crate::context::Context;
-use crate::error::Failure;
+use crate::error::{Failure, LedgerError};
 use crate::invocation::Invocation;
 use crate::line::{Line, Offered, TransactionKey};
 
@@ -171,6 +171,8 @@ async fn run(chaincode: &Chaincode, line: &Arc<Line>, message: &ChaincodeMessage
     match outcome {
         Ok(Ok(payload)) => match context.finish().await {
             Ok(event) => Ending::Result { payload, event },
+            // The contract's mistake, at every peer.
+            Err(LedgerError::InvalidKey(error)) => Ending::Refusal(Failure::new(500, format!("{function}: {error}"))),
             Err(error) => Ending::LedgerFailure(format!("the writes of {function} failed: {error}")),
         },
         Ok(Err(failure)) => Ending::Refusal(failure),
