@@ -1,0 +1,99 @@
+//! What is taken for an id, a key, a hash, a reason, an address.
+
+mod support;
+
+use healthchain_rules::*;
+use support::key;
+
+fn takes<T: std::str::FromStr<Err = Malformed>>(good: &[&str], bad: &[&str]) {
+    for text in good {
+        assert!(text.parse::<T>().is_ok(), "{text:?} is refused");
+    }
+    for text in bad {
+        assert!(text.parse::<T>().is_err(), "{text:?} is taken");
+    }
+}
+
+#[test]
+fn ids_are_short_and_plain() {
+    let long = "a".repeat(64);
+    let too_long = "a".repeat(65);
+    takes::<MemberId>(&["a", "p-17", "0", &long], &["", "A", "a b", "a_b", "ä", "a\0", "a\u{10ffff}", &too_long]);
+    takes::<MspId>(&["HospitalMSP", "org-1.example_x"], &["", "a b", "a\0", "Ä", &too_long]);
+}
+
+#[test]
+fn hashes_are_64_lower_case_digits() {
+    let good = "0123456789abcdef".repeat(4);
+    takes::<KeyHash>(&[&good], &["", &good[1..], &good.to_uppercase(), &format!("{good}0")]);
+    assert_eq!(KeyHash::from_bytes(&[0xab; 32]).as_str(), "ab".repeat(32));
+}
+
+#[test]
+fn public_keys_are_uncompressed_p256_spki() {
+    let good = key("carol").public_key;
+    let text = good.as_str();
+    takes::<PublicKey>(
+        &[text],
+        &["", &text[4..], &text.replacen("MFkw", "MFkx", 1), &text.replace("==", "A="), &format!("{text}AAAA")],
+    );
+}
+
+#[test]
+fn reasons_are_short_and_on_one_line() {
+    let long = "ü".repeat(200);
+    takes::<Reason>(&["left", &long], &["", "  ", "a\nb", "a\u{7}", &"ü".repeat(201)]);
+}
+
+#[test]
+fn gateways_are_named_by_https_host_and_port() {
+    takes::<GatewayUrl>(
+        &["https://localhost:8443", "https://gateway.hospital.example"],
+        &[
+            "",
+            "http://a",
+            "https://",
+            "https://a/b",
+            "https://a b",
+            "https://a:0",
+            "https://a:99999",
+            "https://u@a",
+            "https://[::1]:1",
+        ],
+    );
+}
+
+#[test]
+fn media_types_have_type_subtype_and_plain_parameters() {
+    takes::<MediaType>(
+        &["application/fhir+json", "application/fhir+json;fhirVersion=4.0", "image/png"],
+        &[
+            "",
+            "json",
+            "a/b/c",
+            "a/",
+            "/b",
+            "a/b; c=d",
+            "a/b;c",
+            "text/plain\r\nX: y",
+            &format!("a/{}", "b".repeat(128)),
+        ],
+    );
+}
+
+#[test]
+fn sealed_payloads_are_bounded_base64() {
+    let long = "AAAA".repeat(512);
+    takes::<Sealed>(&["AAAA", "AA==", "AAA=", &long], &["", "A", "AA=", "A-_A", "====", &format!("{long}AAAA")]);
+}
+
+#[test]
+fn what_is_malformed_is_refused_by_serde_too() {
+    assert!(serde_json::from_str::<LinkId>("\"a b\"").is_err());
+    assert!(
+        serde_json::from_str::<Envelope>(r#"{"holder":{"member":"a"},"recipient_key_hash":"x","sealed":"AAAA"}"#)
+            .is_err()
+    );
+    let error = serde_json::from_str::<Purpose>("\"curiosity\"").unwrap_err();
+    assert!(error.to_string().contains("unknown variant"));
+}

@@ -1,0 +1,245 @@
+//! Publishing, withdrawing and sealing.
+
+mod support;
+
+use healthchain_rules::envelope::{
+    AdditionState, decide_adding, decide_addition, decide_asking, decide_reading_own, recipients,
+};
+use healthchain_rules::link::{Draft, decide_publication, decide_reading, decide_withdrawal};
+use healthchain_rules::*;
+use support::*;
+
+fn carol() -> Caller {
+    caller("carol", Role::Clinician)
+}
+
+fn everybody() -> Vec<Organisation> {
+    let kinds = [Role::Patient, Role::Pharmacist, Role::PayerOfficer, Role::Analyst];
+    [hospital(), clinic()].into_iter().chain(kinds.map(home)).collect()
+}
+
+fn patient() -> Member {
+    member_of(&home(Role::Patient), "alice", Role::Patient)
+}
+
+fn recipients_for(category: Category, book: &ConsentBook, members: &[Member]) -> Vec<Recipient> {
+    recipients(&hospital(), &patient(), &everybody(), members, category, book, NOW)
+}
+
+fn names(recipients: &[Recipient]) -> Vec<&str> {
+    recipients
+        .iter()
+        .map(|recipient| match &recipient.holder {
+            Holder::Organisation(name) => name.as_str(),
+            Holder::Member(name) => name.as_str(),
+        })
+        .collect()
+}
+
+fn envelope(recipient: &Recipient) -> Envelope {
+    Envelope {
+        holder: recipient.holder.clone(),
+        recipient_key_hash: recipient.key.key_hash.clone(),
+        sealed: id("c2VhbGVk"),
+    }
+}
+
+fn draft() -> Draft {
+    Draft {
+        id: id("l"),
+        patient: id("alice"),
+        category: Category::Summary,
+        content: content(),
+        commitment: hash("commitment"),
+    }
+}
+
+fn publish(caller: &Caller, draft: Draft, envelopes: &[Envelope]) -> Result<Outcome<Link, link::MayPublish>, Refusal> {
+    let recipients = recipients_for(draft.category, &book_of(&[]), &[]);
+    decide_publication(caller, Some(&patient()), None, &recipients, draft, envelopes, NOW)
+}
+
+fn complete() -> Vec<Envelope> {
+    recipients_for(Category::Summary, &book_of(&[]), &[]).iter().map(envelope).collect()
+}
+
+#[test]
+fn recipients_are_those_whom_an_opening_would_permit() {
+    let none = book_of(&[]);
+    assert_eq!(names(&recipients_for(Category::Summary, &none, &[])), ["alice", "hospital", "clinic"]);
+    assert_eq!(names(&recipients_for(Category::Allergy, &none, &[])), ["alice", "hospital", "clinic", "pharmacy"]);
+    assert_eq!(names(&recipients_for(Category::Restricted, &none, &[])), ["alice", "hospital"]);
+
+    let pia = member_of(&home(Role::PayerOfficer), "pia", Role::PayerOfficer);
+    let book = book_of(&[
+        ("c1", terms(Grantee::Member(id("pia")), everything(), &[Purpose::Payment], Effect::Permit)),
+        ("c2", terms(Grantee::Role(Role::Pharmacist), everything(), &[Purpose::Treatment], Effect::Permit)),
+        ("c3", terms(Grantee::Organisation(id("clinic")), everything(), &Purpose::ALL, Effect::Deny)),
+    ]);
+    let found = recipients_for(Category::Summary, &book, std::slice::from_ref(&pia));
+    assert_eq!(names(&found), ["alice", "hospital", "pharmacy", "pia"]);
+    let suspended = Member { standing: Standing::Suspended { by: id("a"), at: NOW, reason: id("left") }, ..pia };
+    assert_eq!(names(&recipients_for(Category::Summary, &book, &[suspended])), ["alice", "hospital", "pharmacy"]);
+}
+
+#[test]
+fn nobody_who_borrows_anothers_key_stops_a_publication() {
+    let thief =
+        Member { encryption_key: key("hospital"), ..member_of(&home(Role::PayerOfficer), "tom", Role::PayerOfficer) };
+    let book = book_of(&[("c1", terms(Grantee::Member(id("tom")), everything(), &[Purpose::Payment], Effect::Permit))]);
+    assert_eq!(names(&recipients_for(Category::Summary, &book, &[thief])), ["alice", "hospital", "clinic"]);
+}
+
+#[test]
+fn an_organisation_that_has_not_entered_is_no_recipient() {
+    let founded = Organisation { state: OrganisationState::Founded, ..clinic() };
+    let found = recipients(&hospital(), &patient(), &[hospital(), founded], &[], Category::Summary, &book_of(&[]), NOW);
+    assert_eq!(names(&found), ["alice", "hospital"]);
+}
+
+#[test]
+fn a_clinician_publishes_with_envelopes_for_patient_and_own_organisation() {
+    let Ok(Outcome::Decided(link, _)) = publish(&carol(), draft(), &complete()[..2]) else { panic!("not new") };
+    assert_eq!((link.publisher.as_str(), link.current.number, link.state), ("hospital", 1, LinkState::Active));
+}
+
+#[test]
+fn publication_is_refused_to_everybody_else() {
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Clinician) {
+        assert_eq!(code(publish(&caller("x", role), draft(), &complete())), RefusalCode::NotPermitted, "{role}");
+        assert_eq!(code(decide_asking(&caller("x", role))), RefusalCode::NotPermitted, "{role}");
+    }
+    assert_eq!(code(publish(&Caller::Custodian(hospital()), draft(), &complete())), RefusalCode::NotPermitted);
+    assert_eq!(code(publish(&suspended(carol()), draft(), &complete())), RefusalCode::MemberSuspended);
+    let founded = Organisation { state: OrganisationState::Founded, ..hospital() };
+    let early = caller_of(founded, "carol", Role::Clinician);
+    assert_eq!(code(publish(&early, draft(), &complete())), RefusalCode::NotPermitted);
+    assert!(decide_asking(&Caller::Custodian(hospital())).is_ok());
+    assert_eq!(code(decide_asking(&Caller::Custodian(home(Role::PayerOfficer)))), RefusalCode::NotPermitted);
+}
+
+#[test]
+fn publication_is_refused_with_envelopes_missing_twice_for_strangers_or_for_old_keys() {
+    let all = complete();
+    assert_eq!(code(publish(&carol(), draft(), &all[..1])), RefusalCode::EnvelopeMissing);
+    assert_eq!(code(publish(&carol(), draft(), &all[1..])), RefusalCode::EnvelopeMissing);
+    let twice = [all.clone(), vec![all[0].clone()]].concat();
+    assert_eq!(code(publish(&carol(), draft(), &twice)), RefusalCode::EnvelopeNotWanted);
+    let stranger = Envelope {
+        holder: Holder::Organisation(id("payer")),
+        recipient_key_hash: key("payer").key_hash,
+        ..all[0].clone()
+    };
+    let with_stranger = [all.clone(), vec![stranger]].concat();
+    assert_eq!(code(publish(&carol(), draft(), &with_stranger)), RefusalCode::EnvelopeNotWanted);
+    let mut old_key = all.clone();
+    old_key[0].recipient_key_hash = hash("old");
+    assert_eq!(code(publish(&carol(), draft(), &old_key)), RefusalCode::EnvelopeNotWanted);
+    let many = vec![all[0].clone(); 65];
+    assert_eq!(code(publish(&carol(), draft(), &many)), RefusalCode::Malformed);
+}
+
+#[test]
+fn publication_needs_a_patient_and_content() {
+    let recipients = recipients_for(Category::Summary, &book_of(&[]), &[]);
+    for patient in [None, Some(member_of(&hospital(), "alice", Role::Clinician))] {
+        let refused = decide_publication(&carol(), patient.as_ref(), None, &recipients, draft(), &complete(), NOW);
+        assert_eq!(code(refused), RefusalCode::UnknownPatient);
+    }
+    for length in [0, limit::CONTENT_BYTES + 1] {
+        let draft = Draft { content: Content { length, ..content() }, ..draft() };
+        assert_eq!(code(publish(&carol(), draft, &complete())), RefusalCode::Malformed);
+    }
+}
+
+#[test]
+fn a_repeated_publication_is_harmless_and_another_one_under_its_id_is_refused() {
+    let Ok(Outcome::Decided(link, _)) = publish(&carol(), draft(), &complete()) else { panic!("not new") };
+    let again = |caller: &Caller, draft| {
+        decide_publication(caller, Some(&patient()), Some(&link), &[], draft, &[], at(60)).map(
+            |outcome| match outcome {
+                Outcome::Repeated(link) => link,
+                Outcome::Decided(..) => panic!("published twice"),
+            },
+        )
+    };
+    assert_eq!(again(&carol(), draft()).unwrap(), link);
+    assert_eq!(again(&caller("dora", Role::Clinician), draft()).unwrap(), link);
+    let other = Draft { content: Content { hash: hash("other"), ..content() }, ..draft() };
+    assert_eq!(code(again(&carol(), other)), RefusalCode::LinkExists);
+    let elsewhere = caller_of(clinic(), "clara", Role::Clinician);
+    assert_eq!(code(again(&elsewhere, draft())), RefusalCode::LinkExists);
+}
+
+#[test]
+fn a_link_is_withdrawn_by_its_publishers_clinicians_alone() {
+    let withdraw = |caller: &Caller, link| decide_withdrawal(caller, link, id("wrong patient"), NOW);
+    let there = || Some(link("l", Category::Summary));
+    let Ok(Outcome::Decided(gone, _)) = withdraw(&carol(), there()) else { panic!("not new") };
+    assert_eq!(withdraw(&carol(), Some(gone.clone())), Ok(Outcome::Repeated(gone.clone())));
+    assert_eq!(code(decide_withdrawal(&carol(), Some(gone), id("other"), NOW)), RefusalCode::LinkWithdrawn);
+    assert_eq!(code(withdraw(&carol(), None)), RefusalCode::UnknownLink);
+    assert_eq!(code(withdraw(&caller_of(clinic(), "clara", Role::Clinician), there())), RefusalCode::UnknownLink);
+    assert_eq!(code(withdraw(&caller("adam", Role::Administrator), there())), RefusalCode::NotPermitted);
+    assert_eq!(code(withdraw(&alice(), there())), RefusalCode::OtherOrganisation);
+    assert_eq!(code(withdraw(&suspended(carol()), there())), RefusalCode::MemberSuspended);
+    assert_eq!(code(withdraw(&Caller::Custodian(hospital()), there())), RefusalCode::NotPermitted);
+}
+
+#[test]
+fn a_link_is_unknown_to_those_who_have_nothing_to_do_with_it() {
+    let read =
+        |caller: &Caller, book: &ConsentBook| decide_reading(caller, Some(link("l", Category::Summary)), book, NOW);
+    let none = book_of(&[]);
+    for reader in [
+        alice(),
+        caller("adam", Role::Administrator),
+        Caller::Custodian(hospital()),
+        caller_of(clinic(), "clara", Role::Clinician),
+    ] {
+        assert!(read(&reader, &none).is_ok());
+    }
+    let pia = caller("pia", Role::PayerOfficer);
+    for stranger in [pia.clone(), caller("bob", Role::Patient), Caller::Custodian(clinic())] {
+        assert_eq!(code(read(&stranger, &none)), RefusalCode::UnknownLink);
+    }
+    let permit = terms(Grantee::Organisation(id("payer")), everything(), &[Purpose::Payment], Effect::Permit);
+    assert!(read(&pia, &book_of(&[("c", permit)])).is_ok());
+    assert_eq!(code(read(&suspended(alice()), &none)), RefusalCode::MemberSuspended);
+}
+
+#[test]
+fn the_publishers_gateway_adds_exactly_the_envelope_that_an_opening_asks_for() {
+    let permit = terms(Grantee::Organisation(id("payer")), everything(), &[Purpose::Payment], Effect::Permit);
+    let book = book_of(&[("c", permit)]);
+    let pia = caller("pia", Role::PayerOfficer);
+    let summary = link("l", Category::Summary);
+    let (opening, _) = opening::decide_opening(&pia, &summary, &book, Purpose::Payment, hash("t"), NOW).unwrap();
+    let Decision::Permitted { recipient, .. } = &opening.decision else { panic!("denied") };
+
+    assert!(decide_adding(&Caller::Custodian(hospital()), Some(opening.clone())).is_ok());
+    assert_eq!(code(decide_adding(&Caller::Custodian(clinic()), Some(opening.clone()))), RefusalCode::UnknownOpening);
+    assert_eq!(code(decide_adding(&carol(), Some(opening.clone()))), RefusalCode::NotPermitted);
+    assert_eq!(code(decide_adding(&Caller::Custodian(hospital()), None)), RefusalCode::UnknownOpening);
+
+    let state = AdditionState { opener: pia.member().unwrap(), link: &summary, book: &book, existing: None };
+    let wanted = envelope(recipient);
+    assert!(matches!(decide_addition(&opening, state, wanted.clone(), NOW), Ok(Outcome::Decided(..))));
+    let there = AdditionState { existing: Some(&wanted), ..state };
+    assert!(matches!(decide_addition(&opening, there, wanted.clone(), NOW), Ok(Outcome::Repeated(_))));
+    let other = Envelope { sealed: id("b3RoZXIh"), ..wanted.clone() };
+    assert_eq!(code(decide_addition(&opening, there, other, NOW)), RefusalCode::EnvelopeExists);
+    let for_another = Envelope { holder: Holder::Member(id("pia")), ..wanted.clone() };
+    assert_eq!(code(decide_addition(&opening, state, for_another, NOW)), RefusalCode::EnvelopeNotWanted);
+    let revoked = AdditionState { book: &ConsentBook::default(), ..state };
+    assert_eq!(code(decide_addition(&opening, revoked, wanted, NOW)), RefusalCode::OpeningNotInForce);
+}
+
+#[test]
+fn only_the_publishers_gateway_reads_the_publishers_envelope() {
+    let there = || Some(link("l", Category::Summary));
+    assert!(decide_reading_own(&Caller::Custodian(hospital()), there()).is_ok());
+    assert_eq!(code(decide_reading_own(&Caller::Custodian(clinic()), there())), RefusalCode::UnknownLink);
+    assert_eq!(code(decide_reading_own(&carol(), there())), RefusalCode::NotPermitted);
+    assert_eq!(code(decide_reading_own(&Caller::Custodian(hospital()), None)), RefusalCode::UnknownLink);
+}
