@@ -114,7 +114,7 @@ impl Stream {
             match self.dispatch(message) {
                 Dispatch::Done => {}
                 Dispatch::Answer(answer) => {
-                    if self.outgoing.send(answer).await.is_err() {
+                    if self.outgoing.send(*answer).await.is_err() {
                         break;
                     }
                 }
@@ -139,7 +139,7 @@ impl Stream {
         let calls = self.calls();
         match calls.as_ref().and_then(|calls| calls.get(&key)) {
             None if completes => {}
-            None => return Dispatch::Answer(failure(&message, "no ledger context")),
+            None => return Dispatch::Answer(Box::new(failure(&message, "no ledger context"))),
             // One request at a time: a second one is dropped.
             Some(entry) if !completes && entry.busy.swap(true, Ordering::AcqRel) => {}
             Some(entry) => _ = entry.messages.send(message),
@@ -154,7 +154,7 @@ impl Stream {
 
 enum Dispatch {
     Done,
-    Answer(ChaincodeMessage),
+    Answer(Box<ChaincodeMessage>),
     End,
 }
 
