@@ -1,5 +1,7 @@
 //! What opens a link, and what does not.
 
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
 mod support;
 
 use healthchain_rules::opening::{decide_reading, decide_reading_envelope, require_in_force};

@@ -1,5 +1,7 @@
 //! What must hold whatever the patient consented to and whoever asks.
 
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
 mod support;
 
 use healthchain_rules::consent::decide_revocation;

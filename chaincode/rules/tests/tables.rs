@@ -1,5 +1,7 @@
 //! The policy as printed tables: a change of policy is a change of these files.
 
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
 mod support;
 
 use std::fmt::Write as _;

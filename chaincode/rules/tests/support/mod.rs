@@ -1,5 +1,5 @@
 //! A small consortium to decide about: one organisation of each kind, and members as the tests need them.
-#![allow(dead_code, unreachable_pub)] // Each test file uses its own part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its own part of it.
 
 use std::collections::BTreeSet;
 
