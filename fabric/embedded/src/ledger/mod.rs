@@ -48,7 +48,8 @@ pub enum Storage {
     Memory,
 }
 
-/// The ledger of one channel. All methods block for as long as the disk takes and may be called from any thread.
+/// The ledger of one channel. Its methods may be called from any thread and block it for as long as the disk takes: call
+/// [`Ledger::commit`] and [`Ledger::verify_chain`] where that does no harm (`tokio::task::spawn_blocking`).
 pub struct Ledger {
     store: Store,
     signer: Arc<dyn BlockSigner>,

@@ -82,7 +82,7 @@ impl Updates {
                 self.insert(&namespace, write.key, Update { version, entry });
             }
             for (key, metadata) in metadata_writes {
-                // The metadata of an absent key have no effect.
+                // The metadata of an absent key have no effect. (After a delete in the same block, Fabric 3.1.5 panics.)
                 if let Some(old) = self.entry(state, &namespace, &key)? {
                     let entry = Some(Entry { value: old.value, metadata });
                     self.insert(&namespace, key, Update { version, entry });
