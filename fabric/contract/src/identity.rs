@@ -135,3 +135,80 @@ fn escaped(value: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+    use openssl::x509::{X509, X509Extension, X509NameBuilder};
+
+    use super::*;
+
+    fn creator(names: &[(&str, &str)], attributes: Option<&str>) -> Vec<u8> {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut name = X509NameBuilder::new().unwrap();
+        for (kind, value) in names {
+            name.append_entry_by_text(kind, value).unwrap();
+        }
+        let name = name.build();
+        let mut certificate = X509::builder().unwrap();
+        certificate.set_version(2).unwrap();
+        certificate.set_subject_name(&name).unwrap();
+        certificate.set_issuer_name(&name).unwrap();
+        certificate.set_pubkey(&key).unwrap();
+        certificate.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        certificate.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        if let Some(attributes) = attributes {
+            let oid = Asn1Object::from_str("1.2.3.4.5.6.7.8.1").unwrap();
+            let value = Asn1OctetString::new_from_bytes(attributes.as_bytes()).unwrap();
+            certificate.append_extension(X509Extension::new_from_der(&oid, false, &value).unwrap()).unwrap();
+        }
+        certificate.sign(&key, MessageDigest::sha256()).unwrap();
+        let id_bytes = certificate.build().to_pem().unwrap();
+        SerializedIdentity { mspid: "ClinicMSP".into(), id_bytes }.encode_to_vec()
+    }
+
+    fn id_text(identity: &ClientIdentity) -> String {
+        String::from_utf8(STANDARD.decode(identity.id()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_identity_has_its_units_and_the_id_of_the_go_sdk() {
+        let names = [
+            ("C", "CH"),
+            ("ST", "Bern"),
+            ("OU", "client"),
+            ("O", "A+B"),
+            ("OU", "ward 1"),
+            ("CN", "#ann "),
+            ("emailAddress", "ann@example.org"),
+        ];
+        let identity = ClientIdentity::read(&creator(&names, None)).unwrap();
+        let name = r"CN=\#ann\ ,ST=Bern,OU=client+OU=ward 1,O=A\+B,C=CH";
+        assert_eq!(id_text(&identity), format!("x509::{name}::{name}"));
+        assert!(identity.has_organizational_unit("ward 1") && !identity.has_organizational_unit("ward"));
+        assert_eq!(identity.msp_id(), "ClinicMSP");
+    }
+
+    #[test]
+    fn attributes_of_the_certificate_authority_are_read() {
+        let attributes = r#"{"attrs":{"role":"nurse","hf.Affiliation":""}}"#;
+        let identity = ClientIdentity::read(&creator(&[("CN", "ann")], Some(attributes))).unwrap();
+        assert_eq!(identity.attribute("role"), Some("nurse"));
+        assert_eq!(identity.attribute("hf.Affiliation"), Some(""));
+        assert_eq!(identity.attribute("other"), None);
+    }
+
+    #[test]
+    fn a_creator_that_is_no_certificate_is_refused() {
+        let no_pem = SerializedIdentity { mspid: "ClinicMSP".into(), id_bytes: b"ann".to_vec() }.encode_to_vec();
+        assert!(ClientIdentity::read(&no_pem).is_err());
+        assert!(ClientIdentity::read(b"\xff").is_err());
+        assert!(ClientIdentity::read(&[]).is_err());
+        assert!(ClientIdentity::read(&creator(&[("CN", "ann")], Some("no JSON"))).is_err());
+    }
+}
