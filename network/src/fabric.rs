@@ -77,6 +77,7 @@ impl Ledger for Fabric<'_> {
         progress
             .step("peers join the channel", try_join_all(consortium.organisations.iter().map(|it| self.join_peer(it))))
             .await?;
+        lifecycle::define(self.site).await?;
         progress
             .step(
                 "peers find each other",
@@ -84,8 +85,8 @@ impl Ledger for Fabric<'_> {
                     until("the peers' finding each other", PATIENCE, move || self.sees_all(organisation))
                 })),
             )
-            .await?;
-        lifecycle::define(self.site).await
+            .await
+            .map(drop)
     }
 
     async fn height(&self, component: &str) -> Option<u64> {

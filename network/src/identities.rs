@@ -19,19 +19,15 @@ use crate::{
     layout::{CertificateFiles, ChaincodeFiles, Layout, OrganisationFolder, read_text, write_file, write_secret},
 };
 
-/// Makes what is missing; gives the names of the organisations whose gateway got a new wallet entry.
-pub(crate) fn make(layout: &Layout, consortium: &Consortium) -> Result<Vec<String>, NetworkError> {
-    let mut changed = Vec::new();
+/// Makes what is missing.
+pub(crate) fn make(layout: &Layout, consortium: &Consortium) -> Result<(), NetworkError> {
     for organisation in &consortium.organisations {
         let folder = layout.organisation(&organisation.name);
         let issuer = Issuer::open(organisation, &folder)?;
         issuer.programs(organisation, &folder)?;
-        if issuer.members(organisation, &folder)? {
-            changed.push(organisation.name.clone());
-        }
+        issuer.members(organisation, &folder)?;
     }
-    embedded_chaincode(layout)?;
-    Ok(changed)
+    embedded_chaincode(layout)
 }
 
 /// An organisation's two authorities.
@@ -73,9 +69,8 @@ impl<'a> Issuer<'a> {
         crate::layout::make_folder(&folder.records())
     }
 
-    /// Whether an entry of the wallet is new.
-    fn members(&self, organisation: &Organisation, folder: &OrganisationFolder) -> Result<bool, NetworkError> {
-        let mut changed = false;
+    /// Each member's own TLS certificate, and its entry in the gateway's wallet.
+    fn members(&self, organisation: &Organisation, folder: &OrganisationFolder) -> Result<(), NetworkError> {
         for member in &organisation.members {
             let id = member.id.as_str();
             let tls = folder.member_tls(id);
@@ -87,10 +82,9 @@ impl<'a> Issuer<'a> {
             let bound = folder.wallet(id).join("tls-certificate.pem");
             if !bound.exists() {
                 write_file(&bound, read_text(&tls.certificate)?)?;
-                changed = true;
             }
         }
-        Ok(changed)
+        Ok(())
     }
 
     fn signing(&self, files: &CertificateFiles, name: &str) -> Result<(), NetworkError> {
@@ -190,14 +184,12 @@ mod tests {
         let layout = Layout::new(folder.path()).unwrap();
         let consortium = Consortium::parse(include_str!("../consortium.toml")).unwrap();
 
-        let first = make(&layout, &consortium).unwrap();
+        make(&layout, &consortium).unwrap();
         let patients = layout.organisation("patients");
         let key = patients.member_identity("patient-amara").key;
         let before = std::fs::read(&key).unwrap();
-        let second = make(&layout, &consortium).unwrap();
+        make(&layout, &consortium).unwrap();
 
-        assert_eq!(first.len(), consortium.organisations.len());
-        assert!(second.is_empty());
         assert_eq!(std::fs::read(&key).unwrap(), before);
         for secret in [key, patients.encryption_key(), patients.gateway_tls().key] {
             assert_eq!(std::fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
@@ -215,9 +207,8 @@ mod tests {
             "{ id = \"patient-jonas\"",
             "{ id = \"patient-new\", role = \"patient\" },\n{ id = \"patient-jonas\"",
         );
-        let changed = make(&layout, &Consortium::parse(&more).unwrap()).unwrap();
+        make(&layout, &Consortium::parse(&more).unwrap()).unwrap();
 
-        assert_eq!(changed, ["patients"]);
         assert!(layout.organisation("patients").wallet("patient-new").join("tls-certificate.pem").exists());
     }
 }

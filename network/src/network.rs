@@ -22,7 +22,7 @@ use crate::{
     ports,
     process::{Component, Processes},
     render,
-    site::{Ledger, Site, gateway_name},
+    site::{Ledger, Site},
 };
 
 /// How long a component may take to become ready.
@@ -319,11 +319,8 @@ impl Network {
     async fn bring_up(&self, started: &Mutex<Vec<String>>) -> Result<(), NetworkError> {
         let Site { progress, consortium, layout, .. } = &self.site;
         self.claim()?;
-        let wallets = progress.step("identities", async { identities::make(layout, consortium) }).await?;
+        progress.step("identities", async { identities::make(layout, consortium) }).await?;
         progress.step("configuration", self.prepare()).await?;
-        // A gateway reads its wallet when it starts.
-        let changed = consortium.organisations.iter().filter(|organisation| wallets.contains(&organisation.name));
-        join_all(changed.map(async |organisation| self.site.processes.stop(&gateway_name(organisation)).await)).await;
 
         let (ledger, gateways) = (self.ledger_components()?, self.gateways()?);
         let all = [ledger.as_slice(), gateways.as_slice(), &[self.log_keeper()?]].concat();
