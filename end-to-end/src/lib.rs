@@ -1,1 +1,14 @@
-//! Tests that belong to no program alone, on either ledger.
+//! What the end-to-end tests are written with: a network of their own, people who call its REST interface as clinic software
+//! would, and clients that skip the gateways.
+//!
+//! The tests themselves are in `tests/suite/`; they run on the ledger that `HEALTHCHAIN_LEDGER` names (`embedded` or `fabric`).
+
+mod chain;
+mod dishonest;
+mod person;
+mod world;
+
+pub use chain::Chain;
+pub use dishonest::{DISHONEST_FUNCTION, serve_dishonestly};
+pub use person::{Answer, Person, sha256};
+pub use world::{World, ledger_kind};

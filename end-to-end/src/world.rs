@@ -1,0 +1,140 @@
+use std::env;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Organisation, Programs, Progress};
+use healthchain_rules::{OrganisationKind, Role};
+
+use crate::{Chain, Person};
+
+/// Tests keep to ports of their own, so that a network that somebody uses goes on.
+const PORT_OFFSET: u16 = 10_000;
+/// Each test takes a patient that no other test has.
+const PATIENTS: usize = 60;
+
+/// The network that all tests of a run share.
+pub struct World {
+    /// The network itself, to stop and start its components.
+    pub network: Network,
+    patients: AtomicUsize,
+}
+
+/// Which ledger the tests run on: `HEALTHCHAIN_LEDGER`, else the embedded one.
+pub fn ledger_kind() -> LedgerKind {
+    let named = env::var("HEALTHCHAIN_LEDGER").unwrap_or_else(|_| "embedded".into());
+    named.parse().unwrap_or_else(|reason| panic!("HEALTHCHAIN_LEDGER: {reason}"))
+}
+
+impl World {
+    /// Starts the network in a folder; what an earlier run left there is removed.
+    ///
+    /// # Errors
+    /// When a component does not become ready.
+    pub async fn start(folder: &Path, progress: Progress) -> Result<Self, NetworkError> {
+        let programs = Programs::find().map_err(|source| NetworkError::File { path: folder.into(), source })?;
+        let network = Network::new(consortium(), folder, ledger_kind(), programs, progress)?;
+        network.clean().await?;
+        network.up().await?;
+        Ok(Self { network, patients: AtomicUsize::new(0) })
+    }
+
+    /// The first organisation of a kind.
+    pub fn organisation(&self, kind: OrganisationKind) -> &Organisation {
+        let found = self.network.consortium().organisations.iter().find(|organisation| organisation.kind == kind);
+        found.unwrap_or_else(|| panic!("the consortium has no organisation of kind {kind:?}"))
+    }
+
+    /// The member with this role, the `number`th from 0, of the first organisation of a kind.
+    pub fn person(&self, kind: OrganisationKind, role: Role, number: usize) -> Person {
+        let organisation = self.organisation(kind);
+        let member = organisation.members.iter().filter(|member| member.role == role).nth(number);
+        let member = member.unwrap_or_else(|| panic!("{} has too few members of role {role:?}", organisation.name));
+        Person::new(self.network.member(member.id.as_str()).expect("it is a member of the consortium"))
+    }
+
+    /// The hospital's clinician.
+    pub fn hospital_clinician(&self) -> Person {
+        self.person(OrganisationKind::PrimaryCare, Role::Clinician, 0)
+    }
+
+    /// The clinic's clinician.
+    pub fn clinic_clinician(&self) -> Person {
+        self.person(OrganisationKind::SecondaryCare, Role::Clinician, 0)
+    }
+
+    /// The payer's officer.
+    pub fn payer_officer(&self) -> Person {
+        self.person(OrganisationKind::Payer, Role::PayerOfficer, 0)
+    }
+
+    /// A patient whom no test had before.
+    pub fn new_patient(&self) -> Person {
+        let number = self.patients.fetch_add(1, Ordering::Relaxed);
+        assert!(number < PATIENTS, "the tests take more patients than there are: raise PATIENTS");
+        Person::new(self.network.member(&patient_id(number)).expect("the consortium has as many patients"))
+    }
+
+    /// A client of this member's own that calls the chaincode without a gateway, over the peer of its organisation.
+    pub fn chain(&self, member: &Person) -> Chain {
+        let organisations = &self.network.consortium().organisations;
+        let organisation = organisations.iter().find(|organisation| organisation.msp_id == member.access().msp_id);
+        let name = &organisation.expect("each member has an organisation").name;
+        let peer = self.network.peer(name).expect("each organisation has a peer");
+        Chain::new(&peer, member.access(), self.network.consortium())
+    }
+
+    /// The component of a name's first part, such as `chaincode`, that serves an organisation. On the embedded ledger
+    /// one process serves them all.
+    pub fn component(&self, part: &str, organisation: &Organisation) -> String {
+        match (self.network.ledger(), part) {
+            (LedgerKind::Embedded, "peer" | "orderer") => "ledger".to_owned(),
+            (LedgerKind::Embedded, "chaincode") => "chaincode".to_owned(),
+            _ => format!("{part}.{}", organisation.name),
+        }
+    }
+
+    /// Brings everything up again that a test stopped.
+    ///
+    /// # Errors
+    /// When a component does not become ready.
+    pub async fn mend(&self) -> Result<(), NetworkError> {
+        self.network.up().await.map(drop)
+    }
+
+    /// Calls until the answer is the one wanted, as a client would that is told to come again; fails after half a minute.
+    pub async fn until<T, F: Future<Output = Result<T, String>>>(&self, what: &str, call: impl Fn() -> F) -> T {
+        let begun = tokio::time::Instant::now();
+        loop {
+            match call().await {
+                Ok(value) => return value,
+                Err(reason) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: after 30 s still {reason}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+/// The consortium that we ship, on other ports and with more people.
+fn consortium() -> Consortium {
+    let mut shape: toml::Table = include_str!("../../network/consortium.toml").parse().expect("we ship valid TOML");
+    for organisation in shape["organisations"].as_array_mut().expect("it lists organisations") {
+        let organisation = organisation.as_table_mut().expect("an organisation is a table");
+        let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
+            Some("patient-services") => (0..PATIENTS).map(|number| (patient_id(number), "patient")).collect(),
+            Some("primary-care") => vec![("e2e-clinician-2".into(), "clinician"), ("e2e-clinician-3".into(), "clinician")],
+            Some("payer") => vec![("e2e-officer-2".into(), "payer-officer")],
+            _ => vec![],
+        };
+        let members = organisation["members"].as_array_mut().expect("an organisation lists members");
+        members.extend(more.into_iter().map(|(id, role)| {
+            toml::Table::from_iter([("id".to_owned(), id.into()), ("role".to_owned(), role.into())]).into()
+        }));
+    }
+    let shape = Consortium::parse(&shape.to_string()).expect("more members are no other shape");
+    shape.with_port_offset(PORT_OFFSET).expect("the ports exist")
+}
+
+fn patient_id(number: usize) -> String {
+    format!("e2e-patient-{number}")
+}

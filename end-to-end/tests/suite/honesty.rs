@@ -1,0 +1,137 @@
+//! Clients and organisations that do not play by the rules.
+
+use fabric_client::{Client, Code, ConnectOptions, Connection, Stage};
+use fabric_msp::SigningIdentity;
+use healthchain_end_to_end::{DISHONEST_FUNCTION, World, serve_dishonestly};
+use healthchain_interface::{GrantConsent, LinksClient, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
+use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Scope};
+use serde_json::json;
+
+const RECORD: &[u8] = br#"{"resourceType":"Condition"}"#;
+
+crate::promises![
+    a_client_that_skips_the_gateway_gets_the_same_refusals,
+    a_certificate_that_no_member_has_is_unknown_to_the_ledger,
+    another_members_envelope_is_given_to_nobody_else,
+    any_fabric_client_can_ask_what_the_contracts_offer,
+    a_result_that_differs_between_organisations_is_refused,
+];
+
+async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
+    let (hospital, payer, patient) = (world.hospital_clinician(), world.payer_officer(), world.new_patient());
+    let link = hospital.publish(patient.id(), "claim", RECORD).await;
+    let chain = world.chain(&payer);
+
+    let opened = chain.links().open(&OpenLink { link: link.clone(), purpose: Purpose::Payment }).await.unwrap();
+    let over_rest = payer.open(&link, "payment").await;
+    assert_eq!(json!(opened.opening.decision)["reason"], over_rest.json()["code"]);
+    assert!(opened.envelope.is_none());
+
+    let page_token = None;
+    let query = PermittedQuery { patient: patient.id().clone(), purpose: Purpose::Payment, page_token, limit: None };
+    assert!(chain.links().permitted(&query).await.unwrap().items.is_empty());
+
+    let consent = GrantConsent {
+        consent: "smuggled".parse().unwrap(),
+        patient: patient.id().clone(),
+        grantee: Grantee::Organisation(payer.access().msp_id.clone()),
+        scope: Scope::Categories([Category::Claim].into()),
+        purposes: [Purpose::Payment].into(),
+        from: None,
+        until: None,
+        effect: Effect::Permit,
+    };
+    refused(chain.consents().grant(&consent).await, "not-permitted");
+    let withdrawal = WithdrawLink { link: link.clone(), reason: "none of its business".parse().unwrap() };
+    refused(chain.links().withdraw(&withdrawal).await, "not-permitted");
+    let audit = PatientAuditQuery { patient: patient.id().clone(), page_token: None, limit: None };
+    refused(chain.audit().of_patient(&audit).await, "not-permitted");
+    refused(chain.links().custodian_envelope(&link, &1).await, "not-permitted");
+    refused(chain.links().link(&link).await, "unknown-link");
+}
+
+async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World) {
+    let organisation = world.organisation(OrganisationKind::Payer);
+    let peer = world.network.peer(&organisation.name).unwrap();
+    let folder = world.network.layout().organisation(&organisation.name);
+    let identity = SigningIdentity::load(&folder.operator_msp(), organisation.msp_id.as_str()).unwrap();
+    let connection = Connection::lazy(ConnectOptions {
+        endpoint: peer.endpoint,
+        tls_root_pem: Some(std::fs::read(peer.tls_root).unwrap()),
+        ..ConnectOptions::default()
+    })
+    .unwrap();
+    let consortium = world.network.consortium();
+    let contract = Client::new(connection, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
+    let call = OpenLink { link: "any".parse().unwrap(), purpose: Purpose::Payment };
+    refused(LinksClient::new(contract).open(&call).await, "unknown-caller");
+}
+
+async fn another_members_envelope_is_given_to_nobody_else(world: &World) {
+    let (hospital, clinic, payer) = (world.hospital_clinician(), world.clinic_clinician(), world.payer_officer());
+    let patient = world.new_patient();
+    let link = hospital.publish(patient.id(), "summary", RECORD).await;
+    let call = OpenLink { link: link.clone(), purpose: Purpose::Treatment };
+    let opened = world.chain(&clinic).links().open(&call).await.unwrap();
+    let envelope = opened.envelope.expect("the clinic had one since publication");
+    assert_eq!(json!(envelope)["holder"], json!({ "organisation": clinic.access().msp_id }));
+
+    refused(world.chain(&payer).links().envelope(&opened.opening.transaction).await, "unknown-opening");
+    refused(world.chain(&patient).links().envelope(&opened.opening.transaction).await, "unknown-opening");
+    let own = world.chain(&patient).links().open(&OpenLink { link, purpose: Purpose::Personal }).await.unwrap();
+    let own = own.envelope.expect("the patient had one since publication");
+    assert_ne!(own.recipient_key_hash, envelope.recipient_key_hash);
+}
+
+async fn any_fabric_client_can_ask_what_the_contracts_offer(world: &World) {
+    let contract = world.chain(&world.payer_officer()).contract;
+    let metadata = contract.evaluate("org.hyperledger.fabric:GetMetadata", vec![]).await.unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
+    for name in ["Organisations", "Members", "Links", "Consents", "Audit"] {
+        assert!(metadata["contracts"][name]["transactions"].is_array(), "{name}: {metadata}");
+    }
+    let unknown = contract.evaluate("Links:steal", vec![]).await.unwrap_err();
+    assert_eq!((unknown.stage(), unknown.code()), (Stage::Evaluate, Code::Unknown));
+    assert!(unknown.to_string().contains("Function steal not found in contract Links"), "{unknown}");
+}
+
+/// Every organisation's chaincode is replaced by one that answers each of them something else.
+async fn a_result_that_differs_between_organisations_is_refused(world: &World) {
+    let chaincodes = world.network.chaincodes().unwrap();
+    let mut servers = vec![];
+    for chaincode in &chaincodes {
+        world.network.stop(&chaincode.name).await.unwrap();
+        let server = serve_dishonestly(&chaincode.environment).await.unwrap();
+        servers.push(tokio::spawn(server.run_until(std::future::pending())));
+    }
+    let contract = world.chain(&world.hospital_clinician()).contract;
+    let failure = world
+        .until("the dishonest chaincode is reached", || async {
+            match contract.proposal(DISHONEST_FUNCTION, vec![]).endorse().await {
+                Ok(_) => panic!("organisations that disagree must not endorse"),
+                Err(failure) if failure.to_string().contains("do not match") => Ok(failure),
+                Err(other) => Err(other.to_string()),
+            }
+        })
+        .await;
+    assert_eq!((failure.stage(), failure.code()), (Stage::Endorse, Code::Aborted));
+    for server in servers {
+        server.abort();
+        let _ = server.await;
+    }
+    for chaincode in &chaincodes {
+        world.network.start(&chaincode.name).await.unwrap();
+    }
+    let hospital = world.hospital_clinician();
+    world
+        .until("the honest chaincode is back", || async {
+            let answer = hospital.get("/v1/me").await;
+            if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+        })
+        .await;
+}
+
+fn refused<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>, code: &str) {
+    let refusal = result.expect_err("it must be refused").to_string();
+    assert!(refusal.contains(code), "{refusal} is not {code}");
+}

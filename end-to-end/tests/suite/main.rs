@@ -1,0 +1,89 @@
+//! The end-to-end tests: one network, started before them and removed after them.
+//!
+//! Options are those of Rust's own test runner (`--list`, a filter, …). Tests run one after the other, for some of them stop parts of the
+//! network that they share.
+
+mod faults;
+mod honesty;
+mod refusals;
+mod second_lock;
+mod story;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use healthchain_end_to_end::{World, ledger_kind};
+use healthchain_network::{LedgerKind, Progress};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use tokio::runtime::Runtime;
+
+/// A test's name and body, ready to run.
+type Promise = fn(&Arc<Runtime>, &Arc<World>) -> Trial;
+
+/// Lists tests (async functions of the world) under their names.
+#[macro_export]
+macro_rules! promises {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) const PROMISES: &[$crate::Promise] = &[$(
+            |runtime, world| $crate::trial(concat!(module_path!(), "::", stringify!($name)), runtime, world, |world| {
+                Box::pin(async move { $name(&world).await })
+            }),
+        )*];
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+
+    let runtime = Arc::new(Runtime::new().expect("the system has threads"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("network-{}", ledger_kind()));
+    let mut promises = [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, faults::PROMISES].concat();
+    if ledger_kind() == LedgerKind::Fabric {
+        promises.extend(faults::FABRIC_PROMISES);
+    }
+
+    println!("starting a network on the {} ledger in {}", ledger_kind(), folder.display());
+    let world = match runtime.block_on(World::start(&folder, Progress::Lines)) {
+        Ok(world) => Arc::new(world),
+        Err(error) => {
+            eprintln!("the network did not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = promises.iter().map(|promise| promise(&runtime, &world)).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+
+    let ended = runtime.block_on(end(&world, &conclusion));
+    if let Err(error) = ended {
+        eprintln!("the network did not end cleanly: {error}");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+/// After a failure the files stay, for whoever looks for its reason.
+async fn end(world: &World, conclusion: &Conclusion) -> Result<(), healthchain_network::NetworkError> {
+    if conclusion.has_failed() {
+        eprintln!("the network's files and logs are in {}", world.network.layout().root().display());
+        world.network.down().await.map(drop)
+    } else {
+        world.network.clean().await
+    }
+}
+
+type Body = fn(Arc<World>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn trial(name: &str, runtime: &Arc<Runtime>, world: &Arc<World>, body: Body) -> Trial {
+    let (runtime, world) = (Arc::clone(runtime), Arc::clone(world));
+    let name = name.trim_start_matches("suite::");
+    Trial::test(name, move || {
+        let begun = std::time::Instant::now();
+        let result = runtime.block_on(runtime.spawn(body(Arc::clone(&world))));
+        // A test that failed half-way may have left something stopped; the next one shall not suffer for it.
+        let mended = runtime.block_on(world.mend());
+        result.map_err(|error| Failed::from(format!("{error} (after {:.1} s)", begun.elapsed().as_secs_f64())))?;
+        mended.map_err(|error| Failed::from(format!("the network could not be mended: {error}")))
+    })
+}
