@@ -53,7 +53,12 @@ impl Person {
     }
 
     /// Any request to the own gateway.
-    pub async fn request(&self, method: Method, path: &str, with: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Answer {
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Answer {
         self.try_request(method, path, with).await.expect("the gateway answers")
     }
 

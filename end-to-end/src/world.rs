@@ -122,7 +122,9 @@ fn consortium() -> Consortium {
         let organisation = organisation.as_table_mut().expect("an organisation is a table");
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
             Some("patient-services") => (0..PATIENTS).map(|number| (patient_id(number), "patient")).collect(),
-            Some("primary-care") => vec![("e2e-clinician-2".into(), "clinician"), ("e2e-clinician-3".into(), "clinician")],
+            Some("primary-care") => {
+                vec![("e2e-clinician-2".into(), "clinician"), ("e2e-clinician-3".into(), "clinician")]
+            }
             Some("payer") => vec![("e2e-officer-2".into(), "payer-officer")],
             _ => vec![],
         };

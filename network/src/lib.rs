@@ -32,7 +32,7 @@ pub use consortium::{
 pub use error::NetworkError;
 pub use layout::{CertificateFiles, Layout, OrganisationFolder};
 pub use memory::Memory;
-pub use network::{LedgerKind, MemberAccess, Network, PeerAccess, Up};
+pub use network::{ChaincodeAccess, LedgerKind, MemberAccess, Network, PeerAccess, Up};
 pub use ports::Conflict;
 pub use programs::Programs;
 pub use progress::Progress;

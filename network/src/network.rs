@@ -1,6 +1,7 @@
 //! One consortium in one folder: up, down, and what one needs to talk to it.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::{self, File, TryLockError},
     future::{Future, pending},
@@ -112,6 +113,15 @@ pub struct PeerAccess {
     pub endpoint: String,
     /// What to trust there (PEM).
     pub tls_root: PathBuf,
+}
+
+/// A chaincode process, for whoever serves another chaincode in its place.
+#[derive(Debug, Clone)]
+pub struct ChaincodeAccess {
+    /// The component.
+    pub name: String,
+    /// What tells it where and as what to serve, see `fabric_contract::ServerOptions::from_environment`.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Network {
@@ -251,6 +261,19 @@ impl Network {
     /// When the network has not been made yet.
     pub fn components(&self) -> Result<Vec<String>, NetworkError> {
         Ok(self.all_components()?.into_iter().map(|component| component.name).collect())
+    }
+
+    /// The chaincode processes.
+    ///
+    /// # Errors
+    /// When the network has not been made yet.
+    pub fn chaincodes(&self) -> Result<Vec<ChaincodeAccess>, NetworkError> {
+        let serves = |component: &Component| component.environment.iter().any(|(name, _)| name == "CHAINCODE_ID");
+        let access = |component: Component| ChaincodeAccess {
+            name: component.name,
+            environment: component.environment.into_iter().collect(),
+        };
+        Ok(self.ledger_components()?.into_iter().filter(serves).map(access).collect())
     }
 
     /// How each component is.

@@ -62,7 +62,8 @@ async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World
     })
     .unwrap();
     let consortium = world.network.consortium();
-    let contract = Client::new(connection, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
+    let contract =
+        Client::new(connection, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
     let call = OpenLink { link: "any".parse().unwrap(), purpose: Purpose::Payment };
     refused(LinksClient::new(contract).open(&call).await, "unknown-caller");
 }

@@ -39,7 +39,8 @@ fn main() -> ExitCode {
 
     let runtime = Arc::new(Runtime::new().expect("the system has threads"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("network-{}", ledger_kind()));
-    let mut promises = [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, faults::PROMISES].concat();
+    let mut promises =
+        [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, faults::PROMISES].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

@@ -57,12 +57,15 @@ async fn a_role_that_may_not_is_refused_by_the_ledger(world: &World) {
     assert_eq!(hospital.get(&format!("/v1/patients/{}/audit", patient.id())).await.problem(), not_permitted);
     assert_eq!(hospital.get(&format!("/v1/patients/{}/consents", patient.id())).await.problem(), not_permitted);
     let consent = json!({
-        "consent": Uuid::new_v4(), "patient": patient.id(), "grantee": { "organisation": payer.access().msp_id },
+        "consent": Uuid::new_v4().to_string(), "patient": patient.id(), "grantee": { "organisation": payer.access().msp_id },
         "scope": { "categories": ["claim"] }, "purposes": ["payment"], "effect": "permit",
     });
     assert_eq!(payer.post("/v1/consents", &consent).await.problem(), not_permitted);
     let registered = json!({ "reason": "no reason" });
-    assert_eq!(payer.post(&format!("/v1/members/{}/suspension", payer.id()), &registered).await.problem(), not_permitted);
+    assert_eq!(
+        payer.post(&format!("/v1/members/{}/suspension", payer.id()), &registered).await.problem(),
+        not_permitted
+    );
 }
 
 async fn an_unknown_link_is_not_found_and_a_malformed_id_is_malformed(world: &World) {

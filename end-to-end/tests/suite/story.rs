@@ -137,7 +137,8 @@ async fn a_suspended_member_opens_nothing_from_the_next_call_on(world: &World) {
 async fn the_same_idempotency_key_never_publishes_twice(world: &World) {
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
     let key = Uuid::new_v4().to_string();
-    let at_once = futures::future::join_all((0..4).map(|_| hospital.publish_as(&key, patient.id(), "summary", RECORD))).await;
+    let at_once =
+        futures::future::join_all((0..4).map(|_| hospital.publish_as(&key, patient.id(), "summary", RECORD))).await;
     let first = hospital.publish_as(&key, patient.id(), "summary", RECORD).await;
     assert_eq!(first.status, 200, "{}", first.text());
     for answer in at_once {
