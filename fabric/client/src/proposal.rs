@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fabric_msp::SigningIdentity;
 use fabric_protos::common::{ChannelHeader, Header, HeaderType, SignatureHeader};
 use fabric_protos::gateway::{EndorseRequest, EvaluateRequest};
 use fabric_protos::protos::chaincode_spec::Type;
@@ -123,7 +122,14 @@ impl Proposal {
     }
 
     pub(crate) fn signed(&self) -> Signed {
-        let identity: &SigningIdentity = &self.contract.client().identity;
+        let identity = &self.contract.client().identity;
+        let (proposal_bytes, header, input) = self.encoded(identity.serialized());
+        let signature = identity.sign(&proposal_bytes);
+        Signed { message: SignedProposal { proposal_bytes, signature }, header, input }
+    }
+
+    /// The proposal's bytes, and of them the header and the chaincode's input.
+    fn encoded(&self, creator: &[u8]) -> (Vec<u8>, Header, Vec<u8>) {
         let chaincode = ChaincodeId { name: self.contract.chaincode().to_owned(), ..ChaincodeId::default() };
         let channel_header = ChannelHeader {
             r#type: HeaderType::EndorserTransaction.into(),
@@ -133,7 +139,7 @@ impl Proposal {
             extension: ChaincodeHeaderExtension { chaincode_id: Some(chaincode.clone()) }.encode_to_vec(),
             ..ChannelHeader::default()
         };
-        let signature_header = SignatureHeader { creator: identity.serialized().to_vec(), nonce: self.nonce.clone() };
+        let signature_header = SignatureHeader { creator: creator.to_vec(), nonce: self.nonce.clone() };
         let header = Header {
             channel_header: channel_header.encode_to_vec(),
             signature_header: signature_header.encode_to_vec(),
@@ -148,11 +154,9 @@ impl Proposal {
         }
         .encode_to_vec();
         let payload = ChaincodeProposalPayload { input: input.clone(), transient_map: self.transient.clone() };
-        let proposal_bytes =
-            ProposalMessage { header: header.encode_to_vec(), payload: payload.encode_to_vec(), extension: Vec::new() }
-                .encode_to_vec();
-        let signature = identity.sign(&proposal_bytes);
-        Signed { message: SignedProposal { proposal_bytes, signature }, header, input }
+        let proposal =
+            ProposalMessage { header: header.encode_to_vec(), payload: payload.encode_to_vec(), extension: Vec::new() };
+        (proposal.encode_to_vec(), header, input)
     }
 
     fn failed(&self, stage: Stage, status: &tonic::Status) -> Error {
@@ -175,10 +179,35 @@ fn transaction_id(nonce: &[u8], creator: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fabric_protos::msp::SerializedIdentity;
+
     use super::*;
 
     #[test]
     fn the_transaction_id_is_the_one_that_other_clients_compute() {
         assert!(transaction_id(b"nonce", b"creator").starts_with("709184f9d24f6ade"));
+    }
+
+    /// Made by the official Node client of the same inputs: golden/proposal.js.
+    #[tokio::test]
+    async fn the_bytes_are_those_of_the_official_node_client() {
+        let mut golden = include_str!("../golden/proposal.hex").lines();
+        let authority = fabric_msp::issue::Authority::create("ca", "Hospital").unwrap();
+        let issued = authority.issue(&fabric_msp::issue::Request::signing("gateway", "client")).unwrap();
+        let identity =
+            fabric_msp::SigningIdentity::from_pem("HospitalMSP", issued.certificate_pem(), issued.key_pem()).unwrap();
+        let channel = tonic::transport::Endpoint::from_static("http://peer").connect_lazy();
+        let contract = crate::Client::new(crate::Connection::from_channel(channel), identity).contract("health", "ehr");
+        let creator = SerializedIdentity { mspid: "HospitalMSP".to_owned(), id_bytes: b"certificate".to_vec() };
+        let creator = creator.encode_to_vec();
+
+        let mut proposal =
+            contract.proposal("Links:open", vec![b"\"link-1\"".to_vec(), vec![0, 255]]).transient("key", b"secret");
+        proposal.nonce = (0..24).collect();
+        proposal.timestamp = Timestamp { seconds: 1_795_419_673, nanos: 42_000_000 };
+        proposal.transaction_id = transaction_id(&proposal.nonce, &creator);
+
+        assert_eq!(golden.next(), Some(proposal.transaction_id()));
+        assert_eq!(golden.next(), Some(hex::encode(proposal.encoded(&creator).0).as_str()));
     }
 }
