@@ -44,11 +44,12 @@ where
             Err(_) => return Err(Status::deadline_exceeded(format!("no answer within {limit:?}"))),
         };
         let lost = std::error::Error::source(&failure).is_some();
-        let again = match repeat {
-            Repeat::Never => false,
-            Repeat::Once => lost && pause == FIRST_PAUSE,
-            Repeat::UntilDeadline => lost || failure.code() == Code::Unavailable,
-        };
+        let again = is_overload(&failure)
+            || match repeat {
+                Repeat::Never => false,
+                Repeat::Once => lost && pause == FIRST_PAUSE,
+                Repeat::UntilDeadline => lost || failure.code() == Code::Unavailable,
+            };
         if !again || Instant::now() + pause >= deadline {
             return Err(failure);
         }
@@ -56,4 +57,9 @@ where
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// The peer turned the call away unread because too many are open; any call may be made again.
+pub(crate) fn is_overload(failure: &Status) -> bool {
+    failure.code() == Code::Unknown && failure.message().starts_with("too many requests for ")
 }

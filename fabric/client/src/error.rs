@@ -8,6 +8,7 @@ use fabric_protos::protos::TxValidationCode;
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::call::is_overload;
 use crate::connection::with_sources;
 
 /// Where on its way a call failed.
@@ -126,7 +127,7 @@ impl Error {
             committed: None,
             transport: source.is_some() && !expired,
             may_have_committed: match stage {
-                Stage::Submit => !is_refusal(code),
+                Stage::Submit => !is_refusal(code) && !is_overload(status),
                 Stage::CommitStatus => true,
                 Stage::Evaluate | Stage::Endorse | Stage::Commit | Stage::ChaincodeEvents => false,
             },

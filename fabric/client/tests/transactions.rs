@@ -294,6 +294,25 @@ async fn the_first_call_after_a_restart_does_not_fail_over_the_old_connection() 
 }
 
 #[tokio::test]
+async fn a_call_that_an_overloaded_peer_turned_away_is_made_again() {
+    let busy = "too many requests for /gateway.Gateway, exceeding concurrency limit (500)";
+    let busy = Do::Fail(Status::unknown(busy));
+    let peer = Peer::up();
+    let mut script = peer.script.lock().unwrap();
+    script.endorse.push_back(busy.clone());
+    script.submit.push_back(busy.clone());
+    script.commit_status.extend([busy.clone(), busy.clone()]);
+    drop(script);
+    assert_eq!(peer.contract().submit("open", Vec::new()).await.unwrap(), b"OPEN");
+    assert_eq!(shape(&peer), ("endorse endorse submit submit status status status".to_owned(), 1));
+
+    peer.script.lock().unwrap().submit.extend(vec![busy; 20]);
+    let error = refused(&peer).await;
+    assert_eq!(error.stage(), Stage::Submit);
+    assert!(!error.may_have_committed(), "it was turned away unread");
+}
+
+#[tokio::test]
 async fn the_chains_height_is_told() {
     let peer = Peer::up();
     peer.script.lock().unwrap().height = 42;
