@@ -298,11 +298,12 @@ async fn a_call_that_an_overloaded_peer_turned_away_is_made_again() {
     let busy = "too many requests for /gateway.Gateway, exceeding concurrency limit (500)";
     let busy = Do::Fail(Status::unknown(busy));
     let peer = Peer::up();
-    let mut script = peer.script.lock().unwrap();
-    script.endorse.push_back(busy.clone());
-    script.submit.push_back(busy.clone());
-    script.commit_status.extend([busy.clone(), busy.clone()]);
-    drop(script);
+    {
+        let mut script = peer.script.lock().unwrap();
+        script.endorse.push_back(busy.clone());
+        script.submit.push_back(busy.clone());
+        script.commit_status.extend([busy.clone(), busy.clone()]);
+    }
     assert_eq!(peer.contract().submit("open", Vec::new()).await.unwrap(), b"OPEN");
     assert_eq!(shape(&peer), ("endorse endorse submit submit status status status".to_owned(), 1));
 
