@@ -1,0 +1,150 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_msp::issue::{Authority, Request};
+use rustls::client::ResolvesClientCert;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, SignatureScheme};
+
+use super::world::{World, client, problem, provider, root};
+
+const LINK: &str = "/v1/links/unknown";
+const CONTENT: &str = "/v1/contents/unknown/1?opening=0000000000000000000000000000000000000000000000000000000000000000";
+
+#[tokio::test]
+async fn a_bound_certificate_names_its_member() {
+    let world = World::new().await;
+    let response = world.hospital.member().get(world.hospital.at(LINK)).send().await.unwrap();
+    problem(response, 404, "unknown-link").await;
+}
+
+#[tokio::test]
+async fn every_route_of_the_ledger_refuses_who_shows_no_certificate() {
+    let world = World::new().await;
+    let stranger = world.hospital.client(None);
+    let document = healthchain_gateway::http::router::openapi_document();
+    let mut refused = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|_| path.starts_with("/v1/")) {
+            let path = path.replace("{version}", "1").replace(['{', '}'], "");
+            let method = method.to_uppercase().parse().unwrap();
+            let response = stranger.request(method, world.hospital.at(&path)).send().await.unwrap();
+            problem(response, 401, "client-certificate-missing").await;
+            refused += 1;
+        }
+    }
+    assert!(refused >= 17, "{refused}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
+    let world = World::new().await;
+    let elsewhere = Authority::create("tls root", "HospitalMSP").unwrap();
+    for name in ["dr-grey", "gateway"] {
+        let forged = elsewhere.issue(&Request::tls(name, &[], &[])).unwrap();
+        for path in [LINK, CONTENT] {
+            let response = world.hospital.client(Some(&forged)).get(world.hospital.at(path)).send().await.unwrap();
+            problem(response, 401, "client-certificate-not-trusted").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told_from_a_foreign_one() {
+    let world = World::new().await;
+    for (authority, path) in [(&world.hospital.tls_root, LINK), (&world.payer.tls_root, CONTENT)] {
+        let request = Request { valid_days: 0, ..Request::tls("gateway", &[], &[]) };
+        let expired = authority.issue(&request).unwrap();
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let response = world.hospital.client(Some(&expired)).get(world.hospital.at(path)).send().await.unwrap();
+        problem(response, 401, "client-certificate-expired").await;
+    }
+}
+
+#[tokio::test]
+async fn a_trusted_certificate_that_is_bound_to_nobody_is_refused() {
+    let world = World::new().await;
+    // Also with a member's name: what counts is the certificate, not what it calls itself.
+    for name in ["dr-grey", "gateway"] {
+        let unbound = world.hospital.tls_root.issue(&Request::tls(name, &[], &[])).unwrap();
+        let response = world.hospital.client(Some(&unbound)).get(world.hospital.at(LINK)).send().await.unwrap();
+        problem(response, 403, "client-certificate-not-bound").await;
+    }
+}
+
+#[tokio::test]
+async fn another_organisations_gateway_is_no_member() {
+    let world = World::new().await;
+    let payer = world.hospital.client(Some(&world.payer.gateway_tls));
+    problem(payer.get(world.hospital.at(LINK)).send().await.unwrap(), 403, "not-a-member").await;
+}
+
+#[tokio::test]
+async fn a_member_is_no_gateway() {
+    let world = World::new().await;
+    let response = world.hospital.member().get(world.hospital.at(CONTENT)).send().await.unwrap();
+    problem(response, 403, "not-a-gateway").await;
+}
+
+#[tokio::test]
+async fn another_organisations_member_is_neither_member_nor_gateway_here() {
+    let world = World::new().await;
+    for path in [LINK, CONTENT] {
+        let member = world.hospital.client(Some(&world.payer.member_tls));
+        let response = member.get(world.hospital.at(path)).send().await.unwrap();
+        problem(response, 401, "client-certificate-not-trusted").await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_the_ledger_does_not_know_is_told_so() {
+    let world = World::new().await;
+    let elsewhere = super::ledger::MemoryLedger::new();
+    let unknown = world.hospital.add_member(&elsewhere, "dr-new");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let response = world.hospital.client(Some(&unknown)).get(world.hospital.at(LINK)).send().await.unwrap();
+    problem(response, 403, "unknown-caller").await;
+}
+
+#[tokio::test]
+async fn a_member_added_to_the_wallet_is_known_without_a_restart() {
+    let world = World::new().await;
+    let added = world.hospital.add_member(&world.ledger, "dr-yang");
+    std::fs::create_dir(world.hospital.wallet().join("not-a-member")).unwrap();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let response = world.hospital.client(Some(&added)).get(world.hospital.at(LINK)).send().await.unwrap();
+    problem(response, 404, "unknown-link").await;
+}
+
+/// Presents a certificate with a key that is not its own.
+#[derive(Debug)]
+struct Thief(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Thief {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_copied_certificate_without_its_key_does_not_pass_the_handshake() {
+    let world = World::new().await;
+    let certificate = CertificateDer::from_pem_slice(world.hospital.member_tls.certificate_pem().as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(world.payer.member_tls.key_pem()).unwrap();
+    let key = provider().key_provider.load_private_key(key).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let thief = Thief(Arc::new(CertifiedKey::new(vec![certificate.clone()], Arc::clone(&key))));
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(root(&world.hospital.tls_root))
+            .with_client_cert_resolver(Arc::new(thief));
+        assert!(client(config).get(world.hospital.at(LINK)).send().await.is_err(), "{version:?}");
+    }
+}

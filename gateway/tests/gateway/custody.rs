@@ -1,0 +1,99 @@
+//! The key custodian: envelopes for those who are entitled later.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthchain_gateway::custodian::{self, Checkpoint};
+use healthchain_gateway::ledger::LedgerFailure;
+use tokio::task::JoinHandle;
+
+use super::ledger::When;
+use super::world::{RECORD, World};
+
+fn custodian(world: &World, file: &Path) -> JoinHandle<()> {
+    tokio::spawn(custodian::run(Arc::clone(&world.hospital.gateway), Checkpoint::new(file)))
+}
+
+#[tokio::test]
+async fn somebody_newly_entitled_gets_an_envelope_at_the_first_opening() {
+    let world = World::new().await;
+    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let link = world.published().await;
+
+    let response = world.open(&world.payer, &link).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.bytes().await.unwrap(), RECORD);
+    assert_eq!(world.ledger.called("Links:addEnvelope"), 1);
+
+    // The envelope is there now: nobody is asked again.
+    assert_eq!(world.open(&world.payer, &link).await.status(), 200);
+    assert_eq!(world.ledger.called("Links:addEnvelope"), 1);
+    task.abort();
+}
+
+#[tokio::test]
+async fn an_envelope_for_others_does_not_tell_where_the_record_lies_in_the_store() {
+    let world = World::new().await;
+    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let link = world.published().await;
+    assert_eq!(world.open(&world.payer, &link).await.status(), 200);
+
+    let envelopes = world.ledger.state.lock().unwrap().envelopes.clone();
+    let (of, envelope) = envelopes.last().unwrap();
+    let sealed = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, envelope.sealed.as_str()).unwrap();
+    let context = healthchain_gateway::sealing::EnvelopeContext {
+        link: of.as_str(),
+        version: 1,
+        category: "summary",
+        recipient_key_hash: envelope.recipient_key_hash.as_str(),
+    };
+    let payload = world.payer.gateway.organisation.encryption_key.unseal(&context, &sealed).unwrap();
+    let payload = String::from_utf8(payload.to_vec()).unwrap();
+    assert!(payload.contains("/v1/contents/") && !payload.contains("record"), "{}", payload.len());
+    task.abort();
+}
+
+#[tokio::test]
+async fn an_opening_while_the_custodian_was_away_is_sealed_when_it_is_back_and_none_twice() {
+    let patience = healthchain_gateway::gateway::Patience { envelope: Duration::ZERO, opening: Duration::ZERO };
+    let world = World::with_patience(patience).await;
+    let file = world.hospital.folder.path().join("checkpoint.json");
+    let link = world.published().await;
+    assert_eq!(world.open(&world.payer, &link).await.status(), 503);
+
+    let task = custodian(&world, &file);
+    until(&world, 1).await;
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task.abort();
+
+    let task = custodian(&world, &file);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.ledger.called("Links:addEnvelope"), 1);
+    task.abort();
+}
+
+#[tokio::test]
+async fn sealing_is_tried_again_when_the_peer_was_away() {
+    let world = World::new().await;
+    let link = world.published().await;
+    for _ in 0..2 {
+        world.ledger.fail_next("Links:addEnvelope", When::Before, LedgerFailure::Unreachable("down".into()));
+    }
+    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    assert_eq!(world.open(&world.payer, &link).await.status(), 200);
+    assert_eq!(world.ledger.called("Links:addEnvelope"), 3);
+    task.abort();
+}
+
+async fn until(world: &World, added: usize) {
+    for _ in 0..500 {
+        if world.ledger.called("Links:addEnvelope") == added {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("no envelope was added");
+}

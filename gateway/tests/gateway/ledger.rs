@@ -1,0 +1,298 @@
+//! A ledger in memory: just enough of the contracts to be a gateway's other side. What it permits, the test says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fabric_msp::SigningIdentity;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position};
+use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
+use healthchain_rules::{
+    Content, Decision, Denial, Envelope, Holder, LedgerEvent, LedgerTime, Link, LinkId, LinkState, MemberId, MspId,
+    Opening, Provision, Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+type Answer = Result<Vec<u8>, LedgerFailure>;
+
+/// When an injected failure strikes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Before the ledger does anything.
+    Before,
+    /// After it did what it was asked: the answer is lost.
+    After,
+}
+
+#[derive(Clone)]
+enum Who {
+    Member(MemberId, MspId),
+    Custodian(MspId),
+}
+
+impl Who {
+    fn organisation(&self) -> &MspId {
+        match self {
+            Self::Member(_, organisation) | Self::Custodian(organisation) => organisation,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    callers: BTreeMap<String, Who>,
+    /// Whom an envelope is made for at publication.
+    pub(crate) recipients: Vec<Recipient>,
+    /// Whose envelope an opening by an organisation's member needs.
+    pub(crate) recipient_of: BTreeMap<MspId, Recipient>,
+    /// Organisations whose members may open.
+    pub(crate) permitted: BTreeSet<MspId>,
+    pub(crate) links: BTreeMap<LinkId, Link>,
+    pub(crate) envelopes: Vec<(LinkId, Envelope)>,
+    pub(crate) openings: BTreeMap<TransactionId, Opening>,
+    /// Functions that were called, in order.
+    pub(crate) calls: Vec<String>,
+    failures: VecDeque<(String, When, LedgerFailure)>,
+    events: Vec<Notice>,
+}
+
+pub(crate) struct MemoryLedger {
+    pub(crate) state: Mutex<State>,
+    happened: watch::Sender<usize>,
+}
+
+impl MemoryLedger {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), happened: watch::Sender::new(0) }
+    }
+
+    pub(crate) fn register(&self, member: &str, organisation: &MspId, identity: &SigningIdentity) {
+        let who = Who::Member(member.parse().unwrap(), organisation.clone());
+        self.state.lock().unwrap().callers.insert(hash(identity), who);
+    }
+
+    pub(crate) fn enter(&self, organisation: &MspId, gateway: &SigningIdentity) {
+        self.state.lock().unwrap().callers.insert(hash(gateway), Who::Custodian(organisation.clone()));
+    }
+
+    /// The next call of this function fails.
+    pub(crate) fn fail_next(&self, function: &str, when: When, failure: LedgerFailure) {
+        self.state.lock().unwrap().failures.push_back((function.to_owned(), when, failure));
+    }
+
+    pub(crate) fn called(&self, function: &str) -> usize {
+        self.state.lock().unwrap().calls.iter().filter(|called| *called == function).count()
+    }
+
+    fn call(&self, signer: &SigningIdentity, function: &str, arguments: &[Vec<u8>]) -> Answer {
+        let mut state = self.state.lock().unwrap();
+        state.calls.push(function.to_owned());
+        let failure = match state.failures.front() {
+            Some((failing, ..)) if failing == function => state.failures.pop_front(),
+            _ => None,
+        };
+        let answer = match failure {
+            Some((_, When::Before, failure)) => Err(failure),
+            Some((_, When::After, failure)) => state.run(signer, function, arguments).and(Err(failure)),
+            None => state.run(signer, function, arguments),
+        };
+        self.happened.send_replace(state.events.len());
+        answer
+    }
+}
+
+impl State {
+    fn run(&mut self, signer: &SigningIdentity, function: &str, arguments: &[Vec<u8>]) -> Answer {
+        let who = self.callers.get(&hash(signer)).cloned();
+        let who = who.ok_or_else(|| refused(RefusalCode::UnknownCaller))?;
+        match function {
+            "height" => answer(&7),
+            "Links:recipients" => answer(&self.recipients),
+            "Links:publish" => self.publish(&who, argument(arguments, 0)),
+            "Links:link" => answer(self.link(&argument(arguments, 0))?),
+            "Links:open" => self.open(&who, argument(arguments, 0)),
+            "Links:opening" => answer(self.opening(&argument(arguments, 0))?),
+            "Links:envelope" => {
+                let opening = self.opening(&argument(arguments, 0))?;
+                answer(&self.envelope_for(&opening.link, opening))
+            }
+            "Links:custodianEnvelope" => {
+                let link: LinkId = argument(arguments, 0);
+                let own = Holder::Organisation(who.organisation().clone());
+                let mut envelopes = self.envelopes.iter();
+                let found = envelopes.find(|(of, envelope)| *of == link && envelope.holder == own);
+                answer(found.map(|(_, envelope)| envelope).ok_or_else(|| refused(RefusalCode::UnknownEnvelope))?)
+            }
+            "Links:addEnvelope" => {
+                let AddEnvelope { opening, envelope } = argument(arguments, 0);
+                let link = self.opening(&opening)?.link.clone();
+                self.envelopes.push((link, envelope.clone()));
+                answer(&envelope)
+            }
+            other => panic!("the test's ledger has no {other}"),
+        }
+    }
+
+    fn publish(&mut self, who: &Who, call: PublishLink) -> Answer {
+        let Who::Member(by, publisher) = who else { return Err(refused(RefusalCode::NotPermitted)) };
+        if self.links.contains_key(&call.link) {
+            return Err(refused(RefusalCode::LinkExists));
+        }
+        let link = Link {
+            id: call.link.clone(),
+            patient: call.patient,
+            category: call.category,
+            publisher: publisher.clone(),
+            published: now(),
+            current: Version {
+                number: 1,
+                content: Content { hash: call.content_hash, length: call.content_length, media_type: call.media_type },
+                commitment: call.commitment,
+                by: by.clone(),
+                at: now(),
+            },
+            state: LinkState::Active,
+        };
+        self.envelopes.extend(call.envelopes.into_iter().map(|envelope| (call.link.clone(), envelope)));
+        self.links.insert(call.link, link.clone());
+        answer(&link)
+    }
+
+    fn open(&mut self, who: &Who, call: OpenLink) -> Answer {
+        let Who::Member(opener, organisation) = who.clone() else { return Err(refused(RefusalCode::NotPermitted)) };
+        let link = self.link(&call.link)?.clone();
+        let decision = if self.permitted.contains(&organisation) {
+            Decision::Permitted {
+                provision: Provision::Rule(Rule::DirectTreatment),
+                recipient: self.recipient_of[&organisation].clone(),
+                content: link.current.content.clone(),
+            }
+        } else {
+            Decision::Denied { reason: Denial::ConsentRequired, provision: None }
+        };
+        let opening = Opening {
+            transaction: transaction(self.openings.len() as u64),
+            time: now(),
+            link: call.link.clone(),
+            version: link.current.number,
+            category: link.category,
+            patient: link.patient,
+            publisher: link.publisher,
+            opener,
+            organisation,
+            purpose: call.purpose,
+            decision,
+        };
+        self.openings.insert(opening.transaction.clone(), opening.clone());
+        let envelope = self.envelope_for(&call.link, &opening);
+        if let (Decision::Permitted { recipient, .. }, None) = (&opening.decision, &envelope) {
+            self.tell(&opening, recipient.clone());
+        }
+        answer(&Opened { opening, envelope })
+    }
+
+    fn tell(&mut self, opening: &Opening, wanted: Recipient) {
+        let block = self.events.len() as u64;
+        let event = LedgerEvent::LinkOpened {
+            opening: opening.transaction.clone(),
+            link: opening.link.clone(),
+            version: opening.version,
+            category: opening.category,
+            publisher: opening.publisher.clone(),
+            patient: opening.patient.clone(),
+            opener: opening.opener.clone(),
+            organisation: opening.organisation.clone(),
+            wanted: Some(wanted),
+        };
+        let position = Position { block, transaction: opening.transaction.to_string() };
+        self.events.push(Notice { position, event: Some(event) });
+    }
+
+    fn link(&self, id: &LinkId) -> Result<&Link, LedgerFailure> {
+        self.links.get(id).ok_or_else(|| refused(RefusalCode::UnknownLink))
+    }
+
+    fn opening(&self, id: &TransactionId) -> Result<&Opening, LedgerFailure> {
+        self.openings.get(id).ok_or_else(|| refused(RefusalCode::UnknownOpening))
+    }
+
+    fn envelope_for(&self, link: &LinkId, opening: &Opening) -> Option<Envelope> {
+        let Decision::Permitted { recipient, .. } = &opening.decision else { return None };
+        let mut envelopes = self.envelopes.iter();
+        let found = envelopes.find(|(of, envelope)| {
+            of == link && envelope.recipient_key_hash.as_str() == recipient.key.key_hash.as_str()
+        });
+        found.map(|(_, envelope)| envelope.clone())
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn evaluate<'a>(
+        &'a self,
+        signer: &'a SigningIdentity,
+        function: &'a str,
+        arguments: Vec<Vec<u8>>,
+    ) -> BoxFuture<'a, Answer> {
+        Box::pin(async move { self.call(signer, function, &arguments) })
+    }
+
+    fn submit<'a>(
+        &'a self,
+        signer: &'a SigningIdentity,
+        function: &'a str,
+        arguments: Vec<Vec<u8>>,
+    ) -> BoxFuture<'a, Answer> {
+        Box::pin(async move { self.call(signer, function, &arguments) })
+    }
+
+    fn events(
+        &self,
+        _signer: &SigningIdentity,
+        after: Option<Position>,
+    ) -> BoxStream<'static, Result<Notice, LedgerFailure>> {
+        let told = self.state.lock().unwrap().events.clone();
+        let next = after.map_or(0, |position| position.block + 1);
+        // A stream ends when its connection does: the custodian asks again from its checkpoint.
+        let mut happened = self.happened.subscribe();
+        let known = told.len();
+        let wait = async move {
+            let _ = happened.wait_for(|events| *events > known).await;
+        };
+        let told = told.into_iter().filter(move |notice| notice.position.block >= next).map(Ok);
+        futures::stream::iter(told).chain(futures::stream::once(wait).filter_map(|()| std::future::ready(None))).boxed()
+    }
+
+    fn height<'a>(&'a self, signer: &'a SigningIdentity) -> BoxFuture<'a, Result<u64, LedgerFailure>> {
+        Box::pin(async move { self.call(signer, "height", &[]).map(|_| 7) })
+    }
+}
+
+pub(crate) fn transaction(number: u64) -> TransactionId {
+    format!("{number:064x}").parse().unwrap()
+}
+
+pub(crate) fn now() -> LedgerTime {
+    LedgerTime::from_milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64)
+}
+
+fn hash(identity: &SigningIdentity) -> String {
+    hex::encode(identity.certificate().key_hash())
+}
+
+fn argument<T: DeserializeOwned>(arguments: &[Vec<u8>], index: usize) -> T {
+    serde_json::from_slice(&arguments[index]).unwrap()
+}
+
+fn answer<T: Serialize + ?Sized>(value: &T) -> Answer {
+    Ok(serde_json::to_vec(value).unwrap())
+}
+
+fn refused(code: RefusalCode) -> LedgerFailure {
+    let (status, message) = Refusal::new(code, "said by the test's ledger").into();
+    LedgerFailure::Refused { status: i32::from(status), message }
+}

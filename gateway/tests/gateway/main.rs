@@ -1,0 +1,11 @@
+//! Gateways of two organisations over real TLS with real certificates; only the ledger is a test's own, in memory.
+
+mod callers;
+mod custody;
+mod ledger;
+mod opening;
+mod operations;
+mod requests;
+mod second_lock;
+mod sharing;
+mod world;

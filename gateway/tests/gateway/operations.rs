@@ -1,0 +1,56 @@
+use healthchain_gateway::ledger::LedgerFailure;
+use serde_json::Value;
+
+use super::ledger::When;
+use super::world::World;
+
+async fn readiness(world: &World) -> (u16, Value) {
+    let response = world.hospital.client(None).get(world.hospital.at("/readyz")).send().await.unwrap();
+    (response.status().as_u16(), serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+}
+
+#[tokio::test]
+async fn the_process_is_alive_whatever_it_depends_on() {
+    let world = World::new().await;
+    world.ledger.fail_next("height", When::Before, LedgerFailure::Unreachable("down".into()));
+    let response = world.hospital.client(None).get(world.hospital.at("/healthz")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test]
+async fn readiness_tells_the_channels_height() {
+    let world = World::new().await;
+    let (status, report) = readiness(&world).await;
+    assert_eq!((status, &report["ready"], &report["height"]), (200, &Value::Bool(true), &Value::from(7)));
+}
+
+#[tokio::test]
+async fn readiness_tells_which_dependency_fails() {
+    let world = World::new().await;
+    world.ledger.fail_next("height", When::Before, LedgerFailure::Unreachable("down at 127.0.0.1".into()));
+    let (status, report) = readiness(&world).await;
+    assert_eq!((status, report["records"].as_str()), (503, Some("ok")));
+    let peer = report["peer"].as_str().unwrap();
+    assert!(peer.starts_with("unavailable") && !peer.contains("127.0.0.1"), "{peer}");
+
+    std::fs::remove_dir(world.hospital.records()).unwrap();
+    std::fs::write(world.hospital.records(), "a file where the folder was").unwrap();
+    let (status, report) = readiness(&world).await;
+    assert_eq!((status, report["peer"].as_str()), (503, Some("ok")));
+    assert!(report["records"].as_str().unwrap().starts_with("unavailable"));
+}
+
+#[tokio::test]
+async fn the_documentation_is_served_to_everybody() {
+    let world = World::new().await;
+    let client = world.hospital.client(None);
+    let response = client.get(world.hospital.at("/openapi.json")).send().await.unwrap();
+    let document: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+    assert_eq!(document, healthchain_gateway::http::router::openapi_document());
+
+    let page = client.get(world.hospital.at("/docs/")).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains("swagger-ui"));
+    let script = client.get(world.hospital.at("/docs/swagger-initializer.js")).send().await.unwrap();
+    assert!(script.text().await.unwrap().contains("/openapi.json"));
+}

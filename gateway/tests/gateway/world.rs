@@ -1,0 +1,283 @@
+//! A hospital and a payer, each with its authorities, its gateway and one member; and strangers.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fabric_msp::SigningIdentity;
+use fabric_msp::issue::{Authority, Issued, Request};
+use healthchain_gateway::contents::https::HttpsContents;
+use healthchain_gateway::gateway::{Gateway, OwnOrganisation, Patience};
+use healthchain_gateway::http::listener::TlsListener;
+use healthchain_gateway::ledger::Ledger;
+use healthchain_gateway::records::object_store::ObjectRecords;
+use healthchain_gateway::sealing::software::SoftwareKey;
+use healthchain_gateway::server::{Running, serve};
+use healthchain_gateway::tls::{OwnCertificate, Trust, roots_from_pem};
+use healthchain_gateway::wallet::folder::FolderWallet;
+use healthchain_rules::{EncryptionKey, Holder, KeyHash, MspId, Recipient};
+use rustls::RootCertStore;
+use serde_json::Value;
+
+use super::ledger::MemoryLedger;
+
+pub(crate) const RECORD: &str = r#"{"resourceType":"Bundle","type":"collection"}"#;
+pub(crate) const MAX_RECORD_BYTES: usize = 64 << 10;
+
+pub(crate) struct World {
+    pub(crate) ledger: Arc<MemoryLedger>,
+    pub(crate) hospital: Organisation,
+    pub(crate) payer: Organisation,
+}
+
+pub(crate) struct Organisation {
+    pub(crate) msp_id: MspId,
+    pub(crate) tls_root: Authority,
+    signing_root: Authority,
+    pub(crate) folder: tempfile::TempDir,
+    /// The certificate of its gateway.
+    pub(crate) gateway_tls: Issued,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) running: Option<Running>,
+    pub(crate) url: String,
+    /// The certificate bound to its one member.
+    pub(crate) member_tls: Issued,
+}
+
+/// An organisation before its gateway runs.
+struct Draft {
+    msp_id: MspId,
+    tls_root: Authority,
+    signing_root: Authority,
+    folder: tempfile::TempDir,
+    gateway_tls: Issued,
+    encryption_key: Arc<SoftwareKey>,
+    listener: TlsListener,
+    member_tls: Issued,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with_patience(Patience { envelope: Duration::from_secs(5), opening: Duration::from_millis(250) }).await
+    }
+
+    pub(crate) async fn with_patience(patience: Patience) -> Self {
+        let ledger = Arc::new(MemoryLedger::new());
+        let hospital = Draft::new(&ledger, "HospitalMSP", "dr-grey").await;
+        let payer = Draft::new(&ledger, "PayerMSP", "officer-7").await;
+        {
+            let mut state = ledger.state.lock().unwrap();
+            state.recipients = vec![hospital.recipient()];
+            state.permitted = [hospital.msp_id.clone(), payer.msp_id.clone()].into();
+            for organisation in [&hospital, &payer] {
+                state.recipient_of.insert(organisation.msp_id.clone(), organisation.recipient());
+            }
+        }
+        let hospital_root = root(&hospital.tls_root);
+        let payer_root = root(&payer.tls_root);
+        let hospital_url = hospital.listener.address();
+        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience);
+        let payer = payer.start(&ledger, ("HospitalMSP", hospital_root), patience);
+        assert_ne!(hospital_url.port(), payer.running.as_ref().unwrap().address().port());
+        Self { ledger, hospital, payer }
+    }
+
+    /// Also seals the payer's envelope at publication.
+    pub(crate) fn entitle_payer_at_publication(&self) {
+        let mut state = self.ledger.state.lock().unwrap();
+        let recipient = state.recipient_of[&self.payer.msp_id].clone();
+        state.recipients.push(recipient);
+    }
+
+    /// Publishes the record at the hospital and tells the link's id.
+    pub(crate) async fn published(&self) -> String {
+        let answer = self.publish("key-1", RECORD).await;
+        assert_eq!(answer.0, 201, "{:?}", answer.1);
+        answer.1["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn publish(&self, key: &str, record: &'static str) -> (u16, Value) {
+        let request = self.hospital.member().post(self.hospital.at("/v1/links?patient=anna&category=summary"));
+        let request = request.header("idempotency-key", key).header("content-type", "application/fhir+json");
+        answer(request.body(record).send().await.unwrap()).await
+    }
+
+    /// Opens a link as a member of this organisation.
+    pub(crate) async fn open(&self, organisation: &Organisation, link: &str) -> reqwest::Response {
+        let request = organisation.member().post(organisation.at(&format!("/v1/links/{link}/openings")));
+        let request = request.header("content-type", "application/json").body(r#"{"purpose":"treatment"}"#);
+        request.send().await.unwrap()
+    }
+}
+
+impl Organisation {
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// A client of this organisation's gateway with the member's certificate.
+    pub(crate) fn member(&self) -> reqwest::Client {
+        self.client(Some(&self.member_tls))
+    }
+
+    /// A client of this organisation's gateway with any certificate, or none.
+    pub(crate) fn client(&self, certificate: Option<&Issued>) -> reqwest::Client {
+        let roots = root(&self.tls_root);
+        let config = match certificate {
+            Some(issued) => own(issued).client(roots).unwrap(),
+            None => rustls::ClientConfig::builder_with_provider(provider())
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth(),
+        };
+        client(config)
+    }
+
+    /// Adds a member to the wallet; returns its TLS client certificate.
+    pub(crate) fn add_member(&self, ledger: &MemoryLedger, member: &str) -> Issued {
+        add_member(ledger, &self.msp_id, &self.signing_root, &self.tls_root, self.wallet(), member)
+    }
+
+    pub(crate) fn wallet(&self) -> PathBuf {
+        self.folder.path().join("wallet")
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.folder.path().join("records")
+    }
+
+    /// The only record in its store.
+    pub(crate) fn record(&self) -> PathBuf {
+        let mut files = std::fs::read_dir(self.records()).unwrap();
+        files.next().unwrap().unwrap().path()
+    }
+}
+
+impl Draft {
+    async fn new(ledger: &MemoryLedger, msp_id: &str, member: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let msp_id: MspId = msp_id.parse().unwrap();
+        let tls_root = Authority::create("tls root", msp_id.as_str()).unwrap();
+        let signing_root = Authority::create("root", msp_id.as_str()).unwrap();
+        let local = ["127.0.0.1".parse().unwrap()];
+        let gateway_tls = tls_root.issue(&Request::tls("gateway", &["localhost"], &local)).unwrap();
+        let encryption_key = signing_root.issue(&Request::signing("encryption", "client")).unwrap();
+        let member_tls = add_member(ledger, &msp_id, &signing_root, &tls_root, folder.path().join("wallet"), member);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listener: TlsListener::bind(any, own(&gateway_tls).server().unwrap()).await.unwrap(),
+            encryption_key: Arc::new(SoftwareKey::from_pem(encryption_key.key_pem()).unwrap()),
+            msp_id,
+            tls_root,
+            signing_root,
+            folder,
+            gateway_tls,
+            member_tls,
+        }
+    }
+
+    fn recipient(&self) -> Recipient {
+        let public_key = self.encryption_key.public_key();
+        Recipient {
+            holder: Holder::Organisation(self.msp_id.clone()),
+            key: EncryptionKey {
+                public_key: STANDARD.encode(public_key).parse().unwrap(),
+                key_hash: KeyHash::from_bytes(&fabric_msp::key_hash(public_key)),
+            },
+        }
+    }
+
+    fn start(self, ledger: &Arc<MemoryLedger>, other: (&str, RootCertStore), patience: Patience) -> Organisation {
+        let issued = self.signing_root.issue(&Request::signing("gateway", "client")).unwrap();
+        let signer =
+            SigningIdentity::from_pem(self.msp_id.as_str(), issued.certificate_pem(), issued.key_pem()).unwrap();
+        ledger.enter(&self.msp_id, &signer);
+        let others = [(other.0.to_owned(), other.1)];
+        let url = format!("https://localhost:{}", self.listener.address().port());
+        let gateway = Arc::new(Gateway {
+            organisation: OwnOrganisation {
+                msp_id: self.msp_id.clone(),
+                signer,
+                encryption_key: Arc::clone(&self.encryption_key) as _,
+            },
+            public_url: url.parse().unwrap(),
+            max_record_bytes: MAX_RECORD_BYTES,
+            patience,
+            trust: Trust::new(root(&self.tls_root), others.clone()).unwrap(),
+            wallet: Arc::new(FolderWallet::open(&self.folder.path().join("wallet"), self.msp_id.as_str()).unwrap()),
+            ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
+            records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
+            contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
+        });
+        Organisation {
+            running: Some(serve(Arc::clone(&gateway), self.listener)),
+            msp_id: self.msp_id,
+            tls_root: self.tls_root,
+            signing_root: self.signing_root,
+            folder: self.folder,
+            gateway_tls: self.gateway_tls,
+            member_tls: self.member_tls,
+            gateway,
+            url,
+        }
+    }
+}
+
+fn add_member(
+    ledger: &MemoryLedger,
+    msp_id: &MspId,
+    signing_root: &Authority,
+    tls_root: &Authority,
+    wallet: PathBuf,
+    member: &str,
+) -> Issued {
+    let folder = wallet.join(member);
+    let signing = signing_root.issue(&Request::signing(member, "client")).unwrap();
+    let tls = tls_root.issue(&Request::tls(member, &[], &[])).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("certificate.pem"), signing.certificate_pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), signing.key_pem()).unwrap();
+    std::fs::write(folder.join("tls-certificate.pem"), tls.certificate_pem()).unwrap();
+    let identity = SigningIdentity::from_pem(msp_id.as_str(), signing.certificate_pem(), signing.key_pem()).unwrap();
+    ledger.register(member, msp_id, &identity);
+    tls
+}
+
+/// Status and JSON body.
+pub(crate) async fn answer(response: reqwest::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    if status >= 400 {
+        assert_eq!(response.headers()["content-type"], "application/problem+json", "{status}");
+    }
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+/// Asserts a problem's status and code; returns the problem.
+pub(crate) async fn problem(response: reqwest::Response, status: u16, code: &str) -> Value {
+    let (answered, problem) = answer(response).await;
+    assert_eq!((answered, problem["code"].as_str()), (status, Some(code)), "{problem}");
+    assert_eq!(problem["status"], status);
+    assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    problem
+}
+
+pub(crate) fn client(config: rustls::ClientConfig) -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(config).no_proxy().build().unwrap()
+}
+
+pub(crate) fn own(issued: &Issued) -> OwnCertificate {
+    OwnCertificate::from_pem(issued.certificate_pem().as_bytes(), issued.key_pem()).unwrap()
+}
+
+pub(crate) fn root(authority: &Authority) -> RootCertStore {
+    roots_from_pem(authority.certificate().pem().as_bytes()).unwrap()
+}
+
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
