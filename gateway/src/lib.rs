@@ -1,4 +1,8 @@
-//! Healthchain's REST gateway.
+//! Healthchain's REST gateway: one process per organisation, HTTP in, Fabric transactions out.
+//!
+//! A TLS client certificate names the member ([`http`]), the member's key in the [`wallet`] signs the transactions, and the
+//! [`ledger`] decides. The gateway encrypts ([`content`]), seals ([`sealing`]), stores ([`records`]) and fetches ([`contents`]); it
+//! never decides whether somebody may do something. A request runs http → [`use_cases`] → port → implementation.
 
 pub mod configuration;
 pub mod content;

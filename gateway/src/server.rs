@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fabric_msp::SigningIdentity;
 use healthchain_rules::MspId;
@@ -21,6 +22,9 @@ use crate::sealing::SealingError;
 use crate::sealing::software::SoftwareKey;
 use crate::tls::{OwnCertificate, TlsError, Trust};
 use crate::wallet::folder::{FolderWallet, WalletError};
+
+/// How long requests under way may take when the gateway is stopped.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -100,14 +104,20 @@ impl Running {
         self.address
     }
 
-    /// Takes no more connections, finishes the requests under way, and ends.
-    pub async fn stop(self) {
+    /// Takes no more connections, finishes the requests under way if that takes only seconds, and ends.
+    pub async fn stop(mut self) {
+        // An error means that the server has ended by itself.
         let _ = self.stop.send(true);
         if let Some(custodian) = self.custodian {
             custodian.abort();
         }
-        if let Err(error) = self.server.await {
-            tracing::error!(%error, "the server did not end well");
+        match tokio::time::timeout(STOP_TIMEOUT, &mut self.server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the server did not end well"),
+            Err(_) => {
+                tracing::warn!("requests are still under way; they are cut off");
+                self.server.abort();
+            }
         }
     }
 }

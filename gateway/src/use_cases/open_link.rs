@@ -94,9 +94,7 @@ async fn awaited_envelope(gateway: &Gateway, member: &WalletMember, opening: &Op
 
 async fn fetch(gateway: &Gateway, opening: &Opening, content: &Content, payload: &Payload) -> Result<Bytes, Failure> {
     if opening.publisher == gateway.organisation.msp_id {
-        let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
-        let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
-        return Ok(gateway.records.fetch(name).await?);
+        return own_record(gateway, opening, payload).await;
     }
     let request = ContentRequest {
         publisher: opening.publisher.as_str(),
@@ -108,4 +106,14 @@ async fn fetch(gateway: &Gateway, opening: &Opening, content: &Content, payload:
         Err(ContentsError::TooLong(_)) => Err(Failure::Tampered("length")),
         fetched => Ok(fetched?),
     }
+}
+
+/// From the own store. An envelope for one person does not name the record there; the organisation's own envelope does.
+async fn own_record(gateway: &Gateway, opening: &Opening, payload: &Payload) -> Result<Bytes, Failure> {
+    if let Some(name) = &payload.record {
+        return Ok(gateway.records.fetch(name).await?);
+    }
+    let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
+    let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
+    Ok(gateway.records.fetch(name).await?)
 }

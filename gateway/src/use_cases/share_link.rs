@@ -46,13 +46,13 @@ pub async fn share_link(
     record: Record,
 ) -> Result<Shared, Failure> {
     let id = link_id(&member.id, idempotency_key);
-    if let Some(link) = published(gateway, member, &id).await? {
-        return same_record(gateway, link, record).await;
-    }
-
     let links = LinksClient::new(gateway.contract(&member.signer));
     let query = RecipientsQuery { patient: record.patient.clone(), category: record.category };
-    let recipients = links.recipients(&query).await?;
+    let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
+    if let Some(link) = earlier? {
+        return same_record(gateway, link, record).await;
+    }
+    let recipients = recipients?;
 
     let encrypted = encrypt(&record).await?;
     let content_length = encrypted.jwe.len() as u64;

@@ -130,3 +130,72 @@ fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], WalletMember), WalletE
     let member = WalletMember { id, signer, encryption_key: Arc::new(encryption_key) };
     Ok((openssl::sha::sha256(&bound), member))
 }
+
+#[cfg(test)]
+mod tests {
+    use fabric_msp::issue::{Authority, Request};
+
+    use super::*;
+
+    /// A wallet with one member; returns the DER of the bound certificate.
+    fn wallet(folder: &Path) -> Vec<u8> {
+        let authority = Authority::create("root", "Hospital").unwrap();
+        let signing = authority.issue(&Request::signing("dr-grey", "client")).unwrap();
+        let tls = authority.issue(&Request::tls("dr-grey", &[], &[])).unwrap();
+        let member = folder.join("dr-grey");
+        std::fs::create_dir_all(&member).unwrap();
+        std::fs::write(member.join("certificate.pem"), signing.certificate_pem()).unwrap();
+        std::fs::write(member.join("key.pem"), signing.key_pem()).unwrap();
+        std::fs::write(member.join("tls-certificate.pem"), tls.certificate_pem()).unwrap();
+        tls.certificate().der().to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_member_is_found_by_exactly_its_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        let member = wallet.holder_of(&certificate).await.unwrap();
+        assert_eq!(member.id.as_str(), "dr-grey");
+        assert_eq!(member.encryption_key.key_hash(), hex::encode(member.signer.certificate().key_hash()));
+        assert!(wallet.holder_of(&certificate[1..]).await.is_none());
+        assert!(wallet.holder_of(&[]).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_encryption_key_of_its_own_is_used_where_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let authority = Authority::create("root", "Hospital").unwrap();
+        let issued = authority.issue(&Request::signing("encryption", "client")).unwrap();
+        std::fs::write(folder.path().join("dr-grey/encryption.pem"), issued.key_pem()).unwrap();
+        let member = FolderWallet::open(folder.path(), "HospitalMSP").unwrap().holder_of(&certificate).await.unwrap();
+        assert_eq!(member.encryption_key.key_hash(), hex::encode(issued.certificate().key_hash()));
+    }
+
+    #[test]
+    fn a_wallet_that_cannot_be_used_names_the_file() {
+        for (file, content) in
+            [("key.pem", "no key"), ("certificate.pem", ""), ("tls-certificate.pem", "none"), ("encryption.pem", "x")]
+        {
+            let folder = tempfile::tempdir().unwrap();
+            wallet(folder.path());
+            std::fs::write(folder.path().join("dr-grey").join(file), content).unwrap();
+            let error = FolderWallet::open(folder.path(), "HospitalMSP").err().unwrap().to_string();
+            assert!(error.contains("dr-grey"), "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("Dr Grey")).unwrap();
+        assert!(FolderWallet::open(folder.path(), "HospitalMSP").err().unwrap().to_string().contains("Dr Grey"));
+        assert!(FolderWallet::open(&folder.path().join("nowhere"), "HospitalMSP").is_err());
+    }
+
+    #[tokio::test]
+    async fn debug_of_a_member_shows_only_the_pseudonym() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        let member = wallet.holder_of(&certificate).await.unwrap();
+        assert_eq!(format!("{member:?}"), r#"WalletMember { id: MemberId("dr-grey"), .. }"#);
+    }
+}

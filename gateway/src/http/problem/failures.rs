@@ -117,3 +117,51 @@ pub(crate) const DENIALS: [Denial; 8] = [
     Denial::RestrictedWithoutConsent,
     Denial::ConsentRequired,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_after_an_opening_keeps_its_own_status_and_names_the_opening() {
+        let opening: healthchain_rules::TransactionId = "ab".repeat(32).parse().unwrap();
+        let failure = Box::new(Failure::Records(RecordsError::Lost));
+        let problem = Problem::from(Failure::AfterOpening { opening: opening.clone(), failure });
+        assert_eq!((problem.status, problem.code.as_str()), (502, "record-lost"));
+        assert_eq!(problem.opening, Some(opening.to_string()));
+    }
+
+    #[test]
+    fn what_is_inside_stays_inside() {
+        let secret = "postgres://admin:hunter2@10.0.0.7";
+        for failure in [
+            Failure::Internal(secret.into()),
+            Failure::Unintelligible(secret.into()),
+            Failure::Records(RecordsError::Unavailable(secret.into())),
+            Failure::Contents(ContentsError::Unreachable("PayerMSP".into(), secret.into())),
+            Failure::Ledger(LedgerFailure::Unreachable(secret.into())),
+            Failure::Ledger(LedgerFailure::Failed(secret.into())),
+            Failure::Ledger(LedgerFailure::Refused { status: 500, message: secret.into() }),
+            Failure::Ledger(LedgerFailure::OutcomeUnknown { transaction: "ab".into(), reason: secret.into() }),
+        ] {
+            let problem = Problem::from(failure);
+            assert!(problem.status >= 500 && !problem.detail.contains("hunter2"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn every_lock_of_the_second_lock_has_its_own_code() {
+        let locks = [
+            Lock::NoOpening,
+            Lock::Denied,
+            Lock::AnotherOrganisation,
+            Lock::AnotherLink,
+            Lock::AnotherVersion,
+            Lock::TooOld,
+            Lock::NotThePublisher,
+        ];
+        let codes: std::collections::BTreeSet<_> = locks.into_iter().map(|lock| locked(lock).code).collect();
+        assert_eq!(codes.len(), locks.len());
+        assert_eq!(SECOND_LOCK.len(), locks.len());
+    }
+}
