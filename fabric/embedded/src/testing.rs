@@ -93,6 +93,13 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Stops it and waits until nothing runs any more.
+    pub async fn stop(self) {
+        self.embedded.stop().await;
+    }
+}
+
 impl Deref for Network {
     type Target = Embedded;
 

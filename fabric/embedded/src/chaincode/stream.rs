@@ -110,7 +110,12 @@ impl Stream {
 
     /// Hands what comes in to the call that it belongs to, until the stream ends; then every call ends.
     async fn read(self: Arc<Self>, mut incoming: impl Incoming<Item = ChaincodeMessage> + Unpin) {
-        while let Some(message) = incoming.next().await {
+        loop {
+            let message = tokio::select! {
+                message = incoming.next() => message,
+                () = self.outgoing.closed() => None,
+            };
+            let Some(message) = message else { break };
             match self.dispatch(message) {
                 Dispatch::Done => {}
                 Dispatch::Answer(answer) => {
