@@ -27,16 +27,16 @@ pub fn ledger_kind() -> LedgerKind {
 }
 
 impl World {
-    /// Starts the network in a folder; what an earlier run left there is removed.
+    /// Starts the network in a folder and tells its steps; what an earlier run left there is removed.
     ///
     /// # Errors
     /// When a component does not become ready.
-    pub async fn start(folder: &Path, progress: Progress) -> Result<Self, NetworkError> {
+    pub async fn start(folder: &Path) -> Result<Self, NetworkError> {
         let programs = Programs::find().map_err(|source| NetworkError::File { path: folder.into(), source })?;
-        let network = Network::new(consortium(), folder, ledger_kind(), programs, progress)?;
-        network.clean().await?;
-        network.up().await?;
-        Ok(Self { network, patients: AtomicUsize::new(0) })
+        let network = |progress| Network::new(consortium(), folder, ledger_kind(), programs.clone(), progress);
+        network(Progress::Quiet)?.clean().await?;
+        network(Progress::Lines)?.up().await?;
+        Ok(Self { network: network(Progress::Quiet)?, patients: AtomicUsize::new(0) })
     }
 
     /// The first organisation of a kind.

@@ -43,7 +43,7 @@ async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
     };
     refused(chain.consents().grant(&consent).await, "not-permitted");
     let withdrawal = WithdrawLink { link: link.clone(), reason: "none of its business".parse().unwrap() };
-    refused(chain.links().withdraw(&withdrawal).await, "not-permitted");
+    refused(chain.links().withdraw(&withdrawal).await, "unknown-link");
     let audit = PatientAuditQuery { patient: patient.id().clone(), page_token: None, limit: None };
     refused(chain.audit().of_patient(&audit).await, "not-permitted");
     refused(chain.links().custodian_envelope(&link, &1).await, "not-permitted");

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use healthchain_end_to_end::{World, ledger_kind};
-use healthchain_network::{LedgerKind, Progress};
+use healthchain_network::LedgerKind;
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use tokio::runtime::Runtime;
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 
     println!("starting a network on the {} ledger in {}", ledger_kind(), folder.display());
-    let world = match runtime.block_on(World::start(&folder, Progress::Lines)) {
+    let world = match runtime.block_on(World::start(&folder)) {
         Ok(world) => Arc::new(world),
         Err(error) => {
             eprintln!("the network did not start: {error}");
