@@ -1,0 +1,100 @@
+use healthchain_interface::GrantConsent;
+use healthchain_rules::*;
+use serde_json::json;
+
+use crate::consortium::*;
+
+#[tokio::test]
+async fn a_patient_grants_reads_and_revokes_consents() {
+    let consortium = Consortium::new().await;
+    let alice = consortium.person("alice").consents();
+    let consent = alice.grant(&to_payer("c1", Effect::Permit)).await.unwrap();
+    assert_eq!(consent.state, ConsentState::Granted);
+    assert_eq!(alice.grant(&to_payer("c1", Effect::Permit)).await.unwrap(), consent, "repeated");
+    assert_eq!(refused(alice.grant(&to_payer("c1", Effect::Deny)).await), RefusalCode::ConsentExists);
+    assert_eq!(alice.of_patient(&id("alice")).await.unwrap(), [consent]);
+
+    let revoked = alice.revoke(&revocation("c1")).await.unwrap();
+    assert!(matches!(revoked.state, ConsentState::Revoked { .. }));
+    assert_eq!(alice.revoke(&revocation("c1")).await.unwrap(), revoked, "repeated");
+    assert_eq!(alice.grant(&to_payer("c1", Effect::Permit)).await.unwrap(), revoked, "a retry does not grant again");
+    assert!(alice.of_patient(&id("alice")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_else_grants_reads_or_revokes_a_patients_consents() {
+    let consortium = Consortium::new().await;
+    consortium.grant(to_payer("c1", Effect::Permit)).await;
+    for other in ["bob", "carol", "pia", "admin-patients", "gateway-patients"] {
+        let other = consortium.person(other).consents();
+        assert_eq!(refused(other.grant(&to_payer("c2", Effect::Permit)).await), RefusalCode::NotPermitted);
+        assert_eq!(refused(other.revoke(&revocation("c1")).await), RefusalCode::NotPermitted);
+        assert_eq!(refused(other.of_patient(&id("alice")).await), RefusalCode::NotPermitted);
+    }
+    let bob = consortium.person("bob").consents();
+    let own = GrantConsent { patient: id("bob"), ..to_payer("c1", Effect::Permit) };
+    assert_eq!(refused(bob.grant(&own).await), RefusalCode::ConsentExists, "another patient's id");
+    let mut other = revocation("c1");
+    other.patient = id("bob");
+    assert_eq!(refused(bob.revoke(&other).await), RefusalCode::UnknownConsent);
+}
+
+#[tokio::test]
+async fn a_suspended_patient_grants_and_revokes_nothing() {
+    let consortium = Consortium::new().await;
+    consortium.grant(to_payer("c1", Effect::Permit)).await;
+    consortium.suspend("alice", "patients").await;
+    let alice = consortium.person("alice").consents();
+    assert_eq!(refused(alice.grant(&to_payer("c2", Effect::Permit)).await), RefusalCode::MemberSuspended);
+    assert_eq!(refused(alice.revoke(&revocation("c1")).await), RefusalCode::MemberSuspended);
+    assert_eq!(refused(alice.of_patient(&id("alice")).await), RefusalCode::MemberSuspended);
+}
+
+#[tokio::test]
+async fn a_consent_names_only_what_exists() {
+    let consortium = Consortium::new().await;
+    consortium.publish("l1", Category::Summary).await;
+    let alice = consortium.person("alice").consents();
+    let to = |grantee, scope| GrantConsent { grantee, scope, ..to_payer("c1", Effect::Permit) };
+    let all = || to_payer("c1", Effect::Permit).scope;
+    let links = |names: &[&str]| Scope::Links(names.iter().map(|name| id(name)).collect());
+    for (call, expected) in [
+        (to(Grantee::Member(id("nobody")), all()), RefusalCode::UnknownMember),
+        (to(Grantee::Organisation(id("nobody")), all()), RefusalCode::UnknownOrganisation),
+        (to(Grantee::Role(Role::Clinician), links(&["l1", "l2"])), RefusalCode::UnknownLink),
+    ] {
+        assert_eq!(refused(alice.grant(&call).await), expected);
+    }
+    assert_eq!(refused(alice.revoke(&revocation("none")).await), RefusalCode::UnknownConsent);
+    assert!(alice.grant(&to(Grantee::Member(id("pia")), links(&["l1"]))).await.is_ok());
+}
+
+#[tokio::test]
+async fn malformed_and_oversized_consents_are_refused() {
+    let consortium = Consortium::new().await;
+    let alice = consortium.person("alice");
+    let no_purpose = GrantConsent { purposes: [].into(), ..to_payer("c", Effect::Permit) };
+    let no_record = GrantConsent { scope: Scope::Categories([].into()), ..to_payer("c", Effect::Permit) };
+    let many = (0..33).map(|n| id(&format!("l{n}"))).collect();
+    let many = GrantConsent { scope: Scope::Links(many), ..to_payer("c", Effect::Permit) };
+    let past = Some(LedgerTime::from_milliseconds(1));
+    let ended = GrantConsent { until: past, ..to_payer("c", Effect::Permit) };
+    for call in [no_purpose, no_record, many, ended] {
+        assert_eq!(refused(alice.consents().grant(&call).await), RefusalCode::Malformed);
+    }
+    let well_formed = serde_json::to_value(to_payer("c", Effect::Permit)).unwrap();
+    for (field, value) in [
+        ("consent", json!("C")),
+        ("grantee", json!({"group": "x"})),
+        ("scope", json!({"categories": ["everything"]})),
+        ("purposes", json!(["curiosity"])),
+        ("from", json!(-1)),
+        ("more", json!(1)),
+    ] {
+        let mut call = well_formed.clone();
+        call[field] = value;
+        assert_eq!(alice.status_of("Consents:grant", call).await, 400, "{field}");
+    }
+    assert_eq!(alice.status_of("Consents:revoke", json!({"consent": "c"})).await, 400);
+    assert_eq!(alice.status_of("Consents:ofPatient", json!(7)).await, 400);
+}

@@ -1,0 +1,14 @@
+//! The contracts on the embedded ledger, as members call them: endorsed by several organisations, ordered, validated, committed.
+
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
+mod audit;
+mod consents;
+mod consortium;
+mod costs;
+mod envelopes;
+mod links;
+mod members;
+mod metadata;
+mod openings;
+mod organisations;
