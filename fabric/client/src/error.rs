@@ -115,6 +115,7 @@ impl Error {
             source.is_some() && status.code() == Code::Cancelled && status.message().contains("Timeout expired");
         let code = if expired { Code::DeadlineExceeded } else { status.code() };
         let message = match source {
+            _ if expired => format!("{endpoint} gave no answer before the deadline"),
             Some(source) => format!("{endpoint}: {}", with_sources(source)),
             None => status.message().to_owned(),
         };

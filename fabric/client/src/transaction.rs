@@ -1,13 +1,15 @@
 //! A transaction's way onto the ledger, a type for each stage.
 
+use std::time::Duration;
+
 use fabric_protos::common::{Envelope, Payload};
 use fabric_protos::gateway::{CommitStatusRequest, SignedCommitStatusRequest, SubmitRequest};
 use fabric_protos::protos::{
     ChaincodeAction, ChaincodeActionPayload, ChaincodeProposalPayload, ProposalResponsePayload, Transaction,
     TxValidationCode,
 };
+use fabric_protos::rwset::TxReadWriteSet;
 use prost::Message;
-use std::time::Duration;
 use tonic::{Code, Status};
 
 use crate::call::{Repeat, call};
@@ -21,6 +23,7 @@ pub struct Endorsed {
     transaction_id: String,
     envelope: Envelope,
     result: Vec<u8>,
+    writes_private_data: bool,
 }
 
 /// Handed to the orderers.
@@ -49,9 +52,11 @@ impl Endorsed {
         prepared: Option<Envelope>,
     ) -> Result<Self, String> {
         let mut envelope = prepared.ok_or("the peer returned no prepared transaction")?;
-        let result = prepared_result(&envelope, proposed)?;
+        let action = prepared_action(&envelope, proposed)?;
         envelope.signature = contract.client().identity.sign(&envelope.payload);
-        Ok(Self { contract, transaction_id, envelope, result })
+        let writes_private_data = writes_private_data(&action)?;
+        let result = action.response.ok_or("the prepared transaction has no chaincode response")?.payload;
+        Ok(Self { contract, transaction_id, envelope, result, writes_private_data })
     }
 
     /// The transaction's id: 64 hexadecimal digits.
@@ -92,7 +97,9 @@ impl Endorsed {
     ///
     /// When no certain answer to the submit comes (UNAVAILABLE, a lost connection, a deadline), the transaction may be ordered
     /// all the same. So its commit status is asked first; only if it stays unknown the very same transaction is handed over once
-    /// more, which is harmless: Fabric counts a transaction id once.
+    /// more, which is harmless: Fabric counts a transaction id once. One that writes private data is not: for a second copy of it
+    /// peers look for private data that they have already used, and commit nothing for a minute (seen on Fabric 3.1.5 with
+    /// `skipPullingInvalidTransactionsDuringCommit` off). It is waited for instead.
     pub async fn commit(self) -> Result<Committed, Error> {
         let submitted = match self.submit().await {
             Ok(submitted) => submitted,
@@ -102,6 +109,7 @@ impl Endorsed {
                 match self.submitted().status_within(lookup).await {
                     Ok(committed) => return committed.valid(),
                     Err(unknown) if !is_worth_repeating(&unknown) => return Err(unknown),
+                    Err(_) if self.writes_private_data => self.submitted(),
                     // Whatever the second attempt says, the first one may still arrive.
                     Err(_) => self.submit().await.map_err(Error::uncertain)?,
                 }
@@ -205,8 +213,8 @@ fn failed(contract: &Contract, stage: Stage, transaction_id: &str, status: &Stat
     Error::from_status(stage, Some(transaction_id), status, contract.client().connection.endpoint())
 }
 
-/// The chaincode's answer within a prepared transaction. A peer that slips in another transaction gets no signature.
-fn prepared_result(envelope: &Envelope, proposed: &Signed) -> Result<Vec<u8>, String> {
+/// What the endorsers agreed on within a prepared transaction. A peer that slips in another transaction gets no signature.
+fn prepared_action(envelope: &Envelope, proposed: &Signed) -> Result<ChaincodeAction, String> {
     let unreadable = |error: prost::DecodeError| format!("the prepared transaction cannot be decoded: {error}");
     let payload = Payload::decode(envelope.payload.as_slice()).map_err(unreadable)?;
     let transaction = Transaction::decode(payload.data.as_slice()).map_err(unreadable)?;
@@ -225,6 +233,12 @@ fn prepared_result(envelope: &Envelope, proposed: &Signed) -> Result<Vec<u8>, St
     let endorsed = action_payload.action.ok_or("the prepared transaction has no endorsed action")?;
     let response =
         ProposalResponsePayload::decode(endorsed.proposal_response_payload.as_slice()).map_err(unreadable)?;
-    let action = ChaincodeAction::decode(response.extension.as_slice()).map_err(unreadable)?;
-    Ok(action.response.ok_or("the prepared transaction has no chaincode response")?.payload)
+    ChaincodeAction::decode(response.extension.as_slice()).map_err(unreadable)
+}
+
+fn writes_private_data(action: &ChaincodeAction) -> Result<bool, String> {
+    let sets = TxReadWriteSet::decode(action.results.as_slice())
+        .map_err(|error| format!("the prepared transaction's read-write set cannot be decoded: {error}"))?;
+    let mut collections = sets.ns_rwset.iter().flat_map(|namespace| &namespace.collection_hashed_rwset);
+    Ok(collections.any(|collection| !collection.pvt_rwset_hash.is_empty()))
 }

@@ -168,6 +168,39 @@ async fn a_transaction_that_is_looked_up_in_vain_is_handed_over_once_more() {
     assert_eq!(submitted[0], submitted[1]);
 }
 
+/// Gives the prepared transaction a private write.
+fn with_private_write(envelope: &mut fabric_protos::common::Envelope) {
+    use fabric_protos::protos::{ChaincodeAction, ChaincodeActionPayload, ProposalResponsePayload, Transaction};
+    use fabric_protos::rwset::{CollectionHashedReadWriteSet, NsReadWriteSet, TxReadWriteSet};
+    let collection = CollectionHashedReadWriteSet { pvt_rwset_hash: vec![1; 32], ..Default::default() };
+    let namespace = NsReadWriteSet { collection_hashed_rwset: vec![collection], ..Default::default() };
+    let mut payload = Payload::decode(envelope.payload.as_slice()).unwrap();
+    let mut transaction = Transaction::decode(payload.data.as_slice()).unwrap();
+    let mut outer = ChaincodeActionPayload::decode(transaction.actions[0].payload.as_slice()).unwrap();
+    let endorsed = outer.action.as_mut().unwrap();
+    let mut response = ProposalResponsePayload::decode(endorsed.proposal_response_payload.as_slice()).unwrap();
+    let mut action = ChaincodeAction::decode(response.extension.as_slice()).unwrap();
+    action.results = TxReadWriteSet { ns_rwset: vec![namespace], ..Default::default() }.encode_to_vec();
+    response.extension = action.encode_to_vec();
+    endorsed.proposal_response_payload = response.encode_to_vec();
+    transaction.actions[0].payload = outer.encode_to_vec();
+    payload.data = transaction.encode_to_vec();
+    envelope.payload = payload.encode_to_vec();
+}
+
+#[tokio::test]
+async fn a_transaction_with_private_data_is_waited_for_and_never_handed_over_twice() {
+    let peer = Peer::up();
+    {
+        let mut script = peer.script.lock().unwrap();
+        script.endorse.push_back(Do::Cheat(with_private_write));
+        script.submit.push_back(Do::Fail(Status::unavailable("lost")));
+        script.commit_status.push_back(Do::Hang);
+    }
+    assert_eq!(peer.contract().submit("open", Vec::new()).await.unwrap(), b"OPEN");
+    assert_eq!(shape(&peer), ("endorse submit status status".to_owned(), 1));
+}
+
 #[tokio::test]
 async fn a_second_submit_that_fails_too_leaves_it_uncertain() {
     let peer = Peer::up();
