@@ -110,8 +110,10 @@ pub struct Batch {
     pub preferred_max_bytes: u32,
     /// Bytes that no block may exceed.
     pub absolute_max_bytes: u32,
-    /// Milliseconds that a transaction waits at most.
+    /// Milliseconds that a transaction waits at most, on real Fabric. SmartBFT wants 200 or more on small machines.
     pub timeout_milliseconds: u64,
+    /// Milliseconds that a transaction waits at most on the embedded ledger, where nobody has to agree.
+    pub embedded_timeout_milliseconds: u64,
 }
 
 /// A member organisation of the consortium.
@@ -253,6 +255,12 @@ impl Consortium {
     #[must_use]
     pub fn organisation(&self, name: &str) -> Option<&Organisation> {
         self.organisations.iter().find(|organisation| organisation.name == name)
+    }
+
+    /// The consortium as [`Consortium::parse`] takes it.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a consortium has no map with keys that are no text")
     }
 
     /// Everything but the members and the chaincode's definition: what a running network cannot change.

@@ -23,8 +23,8 @@ pub enum NetworkError {
     },
     /// The folder's network was made for another shape of the consortium.
     #[error(
-        "the organisations, ports or policies of the consortium have changed since the network in {} was made; \
-         restore them, run `clean` to begin anew, or choose another folder with --dir", folder.display()
+        "the network in {} was made with other organisations, ports or policies; give the same --consortium and \
+         --port-offset as then, run `clean` to begin anew, or choose another folder with --dir", folder.display()
     )]
     OtherShape {
         /// The folder.
@@ -33,6 +33,14 @@ pub enum NetworkError {
     /// There is no network in the folder.
     #[error("there is no network in {}; make one with `up`", .0.display())]
     NoNetwork(PathBuf),
+    /// A component is not ready.
+    #[error("{component} is {health}; run `up` first")]
+    NotReady {
+        /// Which.
+        component: String,
+        /// How it is.
+        health: crate::Health,
+    },
     /// Another call of ours is at work in the folder.
     #[error("another call is changing the network in {} right now; wait until it has finished", .0.display())]
     Busy(PathBuf),

@@ -56,9 +56,9 @@ impl Layout {
         self.root.join("ledger")
     }
 
-    /// The shape of the consortium that the folder was made for.
-    pub(crate) fn shape(&self) -> PathBuf {
-        self.root.join("shape.toml")
+    /// The consortium that the folder was made for, with the ports it has here.
+    pub(crate) fn consortium(&self) -> PathBuf {
+        self.root.join("consortium.toml")
     }
 
     pub(crate) fn logs(&self) -> PathBuf {
@@ -79,7 +79,7 @@ impl Layout {
             self.builder(),
             self.run(),
             self.logs(),
-            self.shape(),
+            self.consortium(),
             self.lock(),
             self.ledger(),
         ]

@@ -7,6 +7,7 @@
 
 mod chaincode_package;
 mod consortium;
+pub mod demo;
 mod embedded;
 mod error;
 mod fabric;

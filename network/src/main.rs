@@ -4,22 +4,23 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Instant,
 };
 
 use clap::{Parser, Subcommand};
-use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, logs};
+use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, demo, logs};
 
 /// Makes, starts, watches and stops a Healthchain consortium on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "test-network.sh", version)]
 struct Arguments {
     /// The network's folder
-    #[arg(long, global = true, default_value = ".network")]
+    #[arg(long, global = true, env = "HEALTHCHAIN_NETWORK_DIR", default_value = ".network")]
     dir: PathBuf,
-    /// The consortium, instead of network/consortium.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The consortium that `up` makes, instead of network/consortium.toml
+    #[arg(long, global = true, env = "HEALTHCHAIN_CONSORTIUM", value_name = "FILE")]
     consortium: Option<PathBuf>,
-    /// Moves every port up, so that networks can stand beside each other
+    /// Moves every port of the network that `up` makes, so that networks can stand beside each other
     #[arg(long, global = true, default_value_t = 0, value_name = "N")]
     port_offset: u16,
     #[command(subcommand)]
@@ -59,6 +60,12 @@ enum Verb {
         /// Its name, as `status` shows it
         name: String,
     },
+    /// Let one record go the whole way, from a hospital to an insurer
+    Demo {
+        /// Publish every FHIR bundle (*.json) of this folder, instead of the invented one that we ship
+        #[arg(long, value_name = "FOLDER")]
+        records: Option<PathBuf>,
+    },
     /// Keeps the logs from filling the disk; what the network's log keeper runs
     #[command(hide = true)]
     KeepLogs,
@@ -88,13 +95,15 @@ fn run(arguments: Arguments) -> Result<ExitCode, NetworkError> {
 }
 
 async fn act(arguments: Arguments) -> Result<ExitCode, NetworkError> {
-    let network = network(&arguments)?;
+    let network = match (network(&arguments), &arguments.verb) {
+        (Err(NetworkError::NoNetwork(folder)), Verb::Down | Verb::Clean) => {
+            println!("There is no network in {}.", folder.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        (network, _) => network?,
+    };
     match arguments.verb {
         Verb::Up { .. } => {
-            println!("The network on the {} ledger, in {}", network.ledger(), network.layout().root().display());
-            if network.ledger() == LedgerKind::Embedded {
-                println!("(for one machine: development, demonstration, tests; real Fabric with --ledger fabric)");
-            }
             let up = network.up_unless(interrupted()).await?;
             println!("Ready in {:.1} s; {}", up.took.as_secs_f64(), up.memory);
         }
@@ -118,26 +127,29 @@ async fn act(arguments: Arguments) -> Result<ExitCode, NetworkError> {
             network.start(&name).await?;
             println!("{name} is ready.");
         }
+        Verb::Demo { records } => {
+            let begun = Instant::now();
+            network.require_ready().await?;
+            demo::run(&network, records.as_deref()).await?;
+            println!("\nEvery step held; {:.1} s.", begun.elapsed().as_secs_f64());
+        }
         Verb::KeepLogs => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// `up` takes the consortium's file; every other verb what the folder was made with.
 fn network(arguments: &Arguments) -> Result<Network, NetworkError> {
     let programs = Programs::find().map_err(|source| NetworkError::File { path: "this program".into(), source })?;
-    let made_for = LedgerKind::of_folder(&arguments.dir);
-    let asked = match arguments.verb {
-        Verb::Up { ledger } => ledger,
-        _ => None,
-    };
-    let found = if programs.fabric.is_some() { LedgerKind::Fabric } else { LedgerKind::Embedded };
-    let ledger = asked.or(made_for).unwrap_or(found);
-    let consortium = match &arguments.consortium {
+    let Arguments { dir, consortium, port_offset, verb } = arguments;
+    let Verb::Up { ledger: asked } = verb else { return Network::existing(dir, programs, Progress::Lines) };
+    let consortium = match consortium {
         Some(file) => Consortium::load(file)?,
         None => Consortium::shipped(),
     };
-    let consortium = consortium.with_port_offset(arguments.port_offset)?;
-    Network::new(consortium, &arguments.dir, ledger, programs, Progress::Lines)
+    let found = if programs.fabric.is_some() { LedgerKind::Fabric } else { LedgerKind::Embedded };
+    let ledger = asked.or_else(|| LedgerKind::of_folder(dir)).unwrap_or(found);
+    Network::new(consortium.with_port_offset(*port_offset)?, dir, ledger, programs, Progress::Lines)
 }
 
 async fn status(network: &Network, json: bool) -> Result<ExitCode, NetworkError> {

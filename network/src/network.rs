@@ -19,7 +19,7 @@ use crate::{
     embedded::Embedded,
     fabric::Fabric,
     founding, health, identities,
-    layout::{make_folder, read_text, write_file},
+    layout::{make_folder, write_file},
     ports,
     process::{Component, Processes},
     render,
@@ -139,6 +139,17 @@ impl Network {
         let layout = Layout::new(folder).map_err(NetworkError::file(folder))?;
         let processes = Processes::new(layout.run(), layout.logs());
         Ok(Self { site: Site { consortium, layout, programs, processes, progress }, ledger })
+    }
+
+    /// The network that a folder was made for.
+    ///
+    /// # Errors
+    /// When there is none, or what the folder says of it cannot be read.
+    pub fn existing(folder: &Path, programs: Programs, progress: Progress) -> Result<Self, NetworkError> {
+        let layout = Layout::new(folder).map_err(NetworkError::file(folder))?;
+        let missing = || NetworkError::NoNetwork(layout.root().to_owned());
+        let ledger = LedgerKind::of_folder(folder).ok_or_else(missing)?;
+        Self::new(Consortium::load(&layout.consortium())?, folder, ledger, programs, progress)
     }
 
     /// Makes what is missing, starts what does not run, and waits until everything is ready.
@@ -285,6 +296,17 @@ impl Network {
         Ok(join_all(components.into_iter().map(|component| self.component_status(component))).await)
     }
 
+    /// Succeeds when every component is ready.
+    ///
+    /// # Errors
+    /// When the network has not been made, or names the first component that is not ready.
+    pub async fn require_ready(&self) -> Result<(), NetworkError> {
+        match self.status().await?.into_iter().find(|component| component.health != Health::Ready) {
+            None => Ok(()),
+            Some(component) => Err(NetworkError::NotReady { component: component.name, health: component.health }),
+        }
+    }
+
     /// The memory of all the network's processes.
     #[must_use]
     pub fn memory(&self) -> Memory {
@@ -342,6 +364,10 @@ impl Network {
     async fn bring_up(&self, started: &Mutex<Vec<String>>) -> Result<(), NetworkError> {
         let Site { progress, consortium, layout, .. } = &self.site;
         self.claim()?;
+        progress.say(&format!("The network on the {} ledger, in {}", self.ledger, layout.root().display()));
+        if self.ledger == LedgerKind::Embedded {
+            progress.say("(for one machine: development, demonstration, tests; real Fabric with --ledger fabric)");
+        }
         progress.step("identities", async { identities::make(layout, consortium) }).await?;
         progress.step("configuration", self.prepare()).await?;
 
@@ -350,33 +376,28 @@ impl Network {
         self.refuse_conflicts(&all)?;
         self.launch(&self.log_keeper()?, started)?;
         progress.step(&count("process", &ledger, "of the ledger"), self.run(&ledger, started)).await?;
-        self.open().await?;
+        self.open_ledger().await?;
         progress.step("organisations and members are on the ledger", founding::complete(&self.site)).await?;
         progress.step(&count("gateway", &gateways, ""), self.run(&gateways, started)).await
     }
 
-    /// Remembers ledger and shape of a new folder; refuses another ledger or shape for an old one.
+    /// Remembers ledger and consortium of a new folder; refuses another ledger or shape for an old one.
     fn claim(&self) -> Result<(), NetworkError> {
-        let layout = &self.site.layout;
-        let shape = toml::to_string(&self.site.consortium.shape())
-            .map_err(|error| NetworkError::ledger("the consortium's shape", error))?;
+        let Site { consortium, layout, .. } = &self.site;
         match LedgerKind::of_folder(layout.root()) {
             Some(made_for) if made_for != self.ledger => {
                 return Err(NetworkError::OtherLedger { folder: layout.root().to_owned(), made_for });
             }
-            Some(_) if read_text(&layout.shape())? != shape => {
+            Some(_) if Consortium::load(&layout.consortium())?.shape() != consortium.shape() => {
                 return Err(NetworkError::OtherShape { folder: layout.root().to_owned() });
             }
             Some(_) => {}
-            None => {
-                // Asked for and not there: nothing is made.
-                if self.ledger == LedgerKind::Fabric {
-                    self.site.programs.fabric("peer")?;
-                }
-                write_file(&layout.shape(), shape)?;
-                write_file(&layout.ledger(), self.ledger.to_string())?;
-            }
+            // Asked for and not there: nothing is made.
+            None if self.ledger == LedgerKind::Fabric => self.site.programs.fabric("peer").map(drop)?,
+            None => {}
         }
+        write_file(&layout.consortium(), consortium.to_toml())?;
+        write_file(&layout.ledger(), self.ledger.to_string())?;
         make_folder(&layout.run())?;
         make_folder(&layout.logs())
     }
@@ -393,7 +414,7 @@ impl Network {
         }
     }
 
-    async fn open(&self) -> Result<(), NetworkError> {
+    async fn open_ledger(&self) -> Result<(), NetworkError> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.open().await,
             LedgerKind::Fabric => Fabric { site: &self.site }.open().await,

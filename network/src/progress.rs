@@ -36,4 +36,11 @@ impl Progress {
         println!("{mark} {what:<58} {seconds:>6.1} s");
         result
     }
+
+    /// Tells something that is no step.
+    pub(crate) fn say(self, text: &str) {
+        if self == Progress::Lines {
+            println!("{text}");
+        }
+    }
 }

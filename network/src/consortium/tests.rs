@@ -16,6 +16,23 @@ fn the_consortium_that_we_ship_is_taken() {
 }
 
 #[test]
+fn a_consortium_is_written_as_it_is_read() {
+    let consortium = Consortium::parse(TEXT).unwrap();
+
+    assert_eq!(Consortium::parse(&consortium.to_toml()).unwrap(), consortium);
+}
+
+#[test]
+fn members_are_no_part_of_the_shape_and_ports_are() {
+    let consortium = Consortium::parse(TEXT).unwrap();
+    let more =
+        TEXT.replacen("{ id = \"patient-jonas\"", "{ id = \"new\", role = \"patient\" }, { id = \"patient-jonas\"", 1);
+
+    assert_eq!(Consortium::parse(&more).unwrap().shape(), consortium.shape());
+    assert_ne!(consortium.clone().with_port_offset(1).unwrap().shape(), consortium.shape());
+}
+
+#[test]
 fn ports_that_overlap_are_refused() {
     assert!(refusal("first_port = 7110", "first_port = 7109").contains("belongs to both"));
     assert!(refusal("first_port = 7090", "first_port = 7099").contains("belongs to both the consortium and"));
