@@ -1,0 +1,98 @@
+//! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
+
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
+mod support;
+
+use healthchain_rules::audit::{Act, AuditEntry};
+use healthchain_rules::*;
+use serde_json::{Value, json};
+use support::*;
+
+#[test]
+fn what_is_stored_keeps_its_form() {
+    insta::assert_json_snapshot!(samples());
+}
+
+#[test]
+fn what_is_stored_is_read_back_as_it_was() {
+    fn survives<T: serde::Serialize + serde::de::DeserializeOwned>(stored: &Value) {
+        let read: T = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), *stored);
+    }
+    let samples = samples();
+    survives::<Organisation>(&samples["organisation"]);
+    survives::<Organisation>(&samples["organisation founded"]);
+    survives::<Member>(&samples["member"]);
+    survives::<Member>(&samples["member suspended"]);
+    survives::<KeyHolder>(&samples["key holder"]);
+    survives::<Link>(&samples["link"]);
+    survives::<Link>(&samples["link withdrawn"]);
+    survives::<Envelope>(&samples["envelope"]);
+    survives::<ConsentBook>(&samples["consent book"]);
+    survives::<Consent>(&samples["consent revoked"]);
+    survives::<Opening>(&samples["opening permitted"]);
+    survives::<Opening>(&samples["opening denied"]);
+    survives::<AuditEntry>(&samples["audit entry"]);
+}
+
+#[test]
+fn a_link_with_ten_recipients_takes_less_than_8_kib_of_state() {
+    let payload = "A".repeat(560); // 420 bytes: a payload with a URL of 150 characters, sealed, leaves some room.
+    let envelope = Envelope {
+        holder: Holder::Organisation(id("a-rather-long-organisation-name")),
+        recipient_key_hash: hash("recipient"),
+        sealed: id(&payload),
+    };
+    let link = serde_json::to_string(&link("a-link-id-of-32-characters-or-so", Category::Summary)).unwrap();
+    let envelopes = 10 * serde_json::to_string(&envelope).unwrap().len();
+    assert!(2 * link.len() + envelopes < 8192, "{} + {envelopes}", 2 * link.len());
+}
+
+fn samples() -> Value {
+    let withdrawn = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("wrong patient") };
+    let summary = link("l1", Category::Summary);
+    let permit = Terms::new(
+        Grantee::Member(id("pia")),
+        only(&["l1", "l2"]),
+        [Purpose::Payment, Purpose::Operations].into(),
+        Some(at(-5)),
+        Some(at(5)),
+        Effect::Permit,
+    );
+    let permit = permit.unwrap();
+    let book = book_of(&[
+        ("c1", permit.clone()),
+        ("c2", terms(Grantee::Role(Role::Clinician), everything(), &Purpose::ALL, Effect::Deny)),
+    ]);
+    let opened = |caller: Caller, purpose| {
+        opening::decide_opening(&caller, &summary, &book, purpose, hash("transaction"), NOW).unwrap().0
+    };
+    let permitted = opened(caller("pia", Role::PayerOfficer), Purpose::Payment);
+    let denied = opened(caller("carol", Role::Clinician), Purpose::Treatment);
+    let Caller::Member(suspended) = suspended(caller("carol", Role::Clinician)) else { panic!("no member") };
+    json!({
+        "organisation": hospital(),
+        "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
+        "member": member_of(&hospital(), "carol", Role::Clinician),
+        "member suspended": suspended.member,
+        "key holder": KeyHolder::Gateway(id("hospital")),
+        "link": summary,
+        "link withdrawn": Link { state: withdrawn, ..summary.clone() },
+        "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },
+        "consent book": book,
+        "consent revoked": Consent {
+            id: id("c1"), patient: id("alice"), terms: permit, granted: at(-5), state: ConsentState::Revoked { at: NOW },
+        },
+        "audit entry": AuditEntry {
+            transaction: hash("transaction"),
+            time: NOW,
+            organisation: id("payer"),
+            member: Some(id("pia")),
+            patient: Some(id("alice")),
+            act: Act::of_opening(&permitted),
+        },
+        "opening permitted": permitted,
+        "opening denied": denied,
+    })
+}
