@@ -73,6 +73,9 @@ pub enum LedgerFailure {
     /// The peer cannot be reached or does not answer; nothing was written.
     #[error("the peer cannot be reached: {0}")]
     Unreachable(String),
+    /// The peer is there, but its chaincode does not run or ended during the call; nothing was written.
+    #[error("the chaincode cannot be reached: {0}")]
+    ChaincodeUnavailable(String),
     /// The transaction went out, and whether it was committed is not known.
     #[error("whether transaction {transaction} was committed is not known: {reason}")]
     OutcomeUnknown {

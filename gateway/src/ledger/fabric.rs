@@ -114,9 +114,17 @@ fn notice(event: ChaincodeEvent) -> Notice {
 
 /// Peers whose state differs answer differently. Nothing was ordered.
 fn is_disagreement(error: &Error) -> bool {
-    let differ = |text: &str| text.contains("ProposalResponsePayloads do not match");
-    error.stage() == Stage::Endorse
-        && (differ(error.message()) || error.details().iter().any(|detail| differ(&detail.message)))
+    error.stage() == Stage::Endorse && says(error, "ProposalResponsePayloads do not match")
+}
+
+/// The chaincode's process is not there, or ended while it was asked: the words of a peer (`core/chaincode`).
+fn is_without_chaincode(error: &Error) -> bool {
+    let endorsing = matches!(error.stage(), Stage::Evaluate | Stage::Endorse);
+    endorsing && (says(error, "could not launch chaincode") || says(error, "chaincode stream terminated"))
+}
+
+fn says(error: &Error, text: &str) -> bool {
+    error.message().contains(text) || error.details().iter().any(|detail| detail.message.contains(text))
 }
 
 fn failure(error: &Error) -> LedgerFailure {
@@ -129,6 +137,9 @@ fn failure(error: &Error) -> LedgerFailure {
     if error.may_have_committed() {
         let transaction = error.transaction_id().unwrap_or("unknown").to_owned();
         return LedgerFailure::OutcomeUnknown { transaction, reason: error.to_string() };
+    }
+    if is_without_chaincode(error) {
+        return LedgerFailure::ChaincodeUnavailable(error.to_string());
     }
     // Overload counts as absence: the same call may succeed a moment later.
     let absent = matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted);

@@ -48,6 +48,7 @@ fn ledger(failure: LedgerFailure) -> Problem {
         // Words that are not the contract's: an unknown function, a chaincode of another release.
         LedgerFailure::Refused { .. } => LEDGER_UNINTELLIGIBLE.into(),
         LedgerFailure::Unreachable(_) => PEER_UNAVAILABLE.into(),
+        LedgerFailure::ChaincodeUnavailable(_) => CHAINCODE_UNAVAILABLE.into(),
         LedgerFailure::OutcomeUnknown { transaction, .. } => {
             Problem::new(COMMIT_OUTCOME_UNKNOWN).because(format_args!("transaction {transaction}"))
         }

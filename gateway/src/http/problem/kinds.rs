@@ -100,6 +100,8 @@ kinds! {
     LEDGER:
     PEER_UNAVAILABLE 503 "peer-unavailable" after 2
         "The organisation's peer cannot be reached; nothing was changed: try again."
+    CHAINCODE_UNAVAILABLE 503 "chaincode-unavailable" after 5
+        "The peer cannot reach its chaincode; nothing was changed: try again, and tell the organisation's operator."
     LEDGER_UNINTELLIGIBLE 502 "ledger-unintelligible"
         "The ledger answered what this gateway does not understand: gateway and chaincode are of different releases."
     LEDGER_FAILED 502 "ledger-failed"
