@@ -19,6 +19,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use zeroize::Zeroizing;
 
 use crate::configuration::{Configuration, ConfigurationError, read};
 
@@ -53,7 +54,7 @@ impl OwnCertificate {
         let (certificate, key) = (&configuration.tls.certificate, &configuration.tls.key);
         Ok(Self {
             chain: certificates(&name(certificate), &read(certificate)?)?,
-            key: key_of(&name(key), &read(key)?)?,
+            key: key_of(&name(key), &Zeroizing::new(read(key)?))?,
         })
     }
 

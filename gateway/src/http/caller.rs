@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use healthchain_rules::MspId;
 use rustls::pki_types::UnixTime;
@@ -10,7 +11,7 @@ use rustls::pki_types::UnixTime;
 use super::listener::Peer;
 use super::problem::{
     CLIENT_CERTIFICATE_MISSING, CLIENT_CERTIFICATE_NOT_BOUND, CLIENT_CERTIFICATE_NOT_TRUSTED,
-    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, INTERNAL, Kind, NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
+    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, CROSS_SITE_REQUEST, INTERNAL, Kind, NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
 };
 use crate::gateway::Gateway;
 use crate::tls::{Distrust, Holder};
@@ -26,6 +27,7 @@ impl FromRequestParts<Arc<Gateway>> for MemberCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
+        refuse_other_sites(parts)?;
         let peer = peer(parts)?;
         match judge(peer, gateway)? {
             Holder::Member => {
@@ -47,6 +49,14 @@ impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
             Holder::Member => Err(NOT_A_GATEWAY.into()),
         }
     }
+}
+
+/// A browser presents a member's certificate to whichever page asks it to. What writes is refused to other sites' pages; browsers
+/// say of each request where it comes from (W3C Fetch Metadata), and other clients say nothing.
+fn refuse_other_sites(parts: &Parts) -> Result<(), Kind> {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let own = matches!(site, None | Some(b"same-origin" | b"none"));
+    if own || parts.method.is_safe() { Ok(()) } else { Err(CROSS_SITE_REQUEST) }
 }
 
 fn peer(parts: &Parts) -> Result<&Peer, Kind> {

@@ -118,6 +118,19 @@ async fn a_member_added_to_the_wallet_is_known_without_a_restart() {
     problem(response, 404, "unknown-link").await;
 }
 
+#[tokio::test]
+async fn another_sites_page_cannot_make_a_members_browser_write() {
+    let world = World::new().await;
+    let path = "/v1/patients/anna/consents/c1/revocation";
+    for site in ["cross-site", "same-site", "anything"] {
+        let request = world.hospital.member().post(world.hospital.at(path)).header("sec-fetch-site", site);
+        problem(request.send().await.unwrap(), 403, "cross-site-request").await;
+    }
+    let request = world.hospital.member().get(world.hospital.at(LINK)).header("sec-fetch-site", "cross-site");
+    problem(request.send().await.unwrap(), 404, "unknown-link").await;
+    assert_eq!(world.ledger.state.lock().unwrap().calls, ["Links:link"]);
+}
+
 /// Presents a certificate with a key that is not its own.
 #[derive(Debug)]
 struct Thief(Arc<CertifiedKey>);

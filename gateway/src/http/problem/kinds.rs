@@ -38,6 +38,8 @@ kinds! {
         "The TLS client certificate is not bound to a member of this organisation: ask its administrator."
     NOT_A_MEMBER 403 "not-a-member"
         "This route is for members; the TLS client certificate is that of another organisation's gateway."
+    CROSS_SITE_REQUEST 403 "cross-site-request"
+        "A page of another site had a browser send this; nothing was done."
 }
 
 kinds! {
@@ -145,7 +147,7 @@ kinds! {
     PUBLISHER_REFUSED 502 "publisher-refused"
         "The opening is permitted, but the publisher's gateway refused the record."
     PUBLISHER_NOT_CONFIGURED 502 "publisher-not-configured"
-        "This gateway does not know the publisher's TLS authority: its operator adds it to [[organisations]]."
+        "This gateway does not know the publisher's TLS authority: its operator adds it to the configuration."
 }
 
 kinds! {
