@@ -24,7 +24,7 @@ use tokio::{
 
 const KILLS: u32 = 250;
 const LONGEST: Duration = Duration::from_secs(75);
-const WRITERS: usize = 6;
+const WRITERS: usize = 16;
 
 /// Values by key.
 #[contract(name = "Values")]
@@ -95,7 +95,10 @@ async fn nothing_acknowledged_is_lost_or_doubled_however_often_the_process_is_ki
     let mut kills = 0;
     while kills < KILLS && started.elapsed() < LONGEST {
         let mut program = network.start(&[]);
-        tokio::time::sleep(Duration::from_millis(rand::random_range(40..400))).await;
+        if kills % 4 > 0 {
+            network.wait_until_served().await;
+        }
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
         assert!(program.try_wait().unwrap().is_none(), "the program ended by itself");
         program.kill().unwrap();
         program.wait().unwrap();
@@ -110,7 +113,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_however_often_the_process_is_ki
     assert!(network.start(&["--verify"]).wait().unwrap().success(), "the chain does not verify");
     let acknowledged = acknowledged.lock().await;
     println!("{} acknowledged in {} lives", acknowledged.len(), kills + 1);
-    assert!(kills >= 100 && acknowledged.len() >= 100, "{kills} kills, {} acknowledged: too few", acknowledged.len());
+    assert!(kills >= 100 && acknowledged.len() >= 50, "{kills} kills, {} acknowledged: too few", acknowledged.len());
     network.check(&acknowledged);
 }
 
@@ -222,19 +225,31 @@ impl<'a> Network<'a> {
             .unwrap()
     }
 
+    /// Three lives in four begin with load; the others may end before anything is served.
+    async fn wait_until_served(&self) {
+        while tokio::net::TcpStream::connect(("127.0.0.1", self.ports[0])).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// A client of its own connection, at one organisation or the other.
     fn client(&self, number: usize) -> Client {
         let at = number % ORGANISATIONS.len();
+        // A peer asks for a client certificate and then does not look at it, as Fabric without mutual TLS.
+        let stranger = Authority::create("tls", "stranger").unwrap().issue(&Request::tls("eve", &[], &[])).unwrap();
+        let client_identity =
+            (number == 0).then(|| (stranger.certificate_pem().into_bytes(), stranger.key_pem().to_vec()));
         let connection = Connection::lazy(ConnectOptions {
             endpoint: format!("https://127.0.0.1:{}", self.ports[at]),
             tls_root_pem: Some(self.tls.certificate().pem().into_bytes()),
+            client_identity,
             ..ConnectOptions::default()
         });
         let issued = self.signing[at].issue(&Request::signing(format!("writer{number}"), "client")).unwrap();
         let identity =
             SigningIdentity::from_pem(ORGANISATIONS[at], issued.certificate_pem(), issued.key_pem()).unwrap();
         Client::new(connection.unwrap(), identity).with_deadlines(Deadlines {
-            endorse: Duration::from_secs(2),
+            endorse: Duration::from_millis(400),
             submit: Duration::from_secs(3),
             commit_status: Duration::from_secs(5),
             lookup: Duration::from_secs(1),

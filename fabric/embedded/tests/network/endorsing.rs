@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fabric_client::{Code, Stage};
 use fabric_embedded::{config::Times, testing::Network};
-use fabric_msp::SigningIdentity;
+use fabric_msp::{SigningIdentity, issue::Request};
 use fabric_protos::kvrwset::KvrwSet;
 use prost::Message;
 use tonic::Status;
@@ -193,6 +193,27 @@ async fn a_clock_that_is_far_off_is_refused_by_every_peer() {
     assert!(found[0].1.ends_with("peer.authentication.timewindow 15m0s"), "{found:?}");
     assert!(found[1].1.starts_with("rpc error: code = Unknown desc = request unauthorized"), "{found:?}");
     assert_eq!(gateway.endorse(draft.sign(&amy), &[]).await.unwrap_err().code(), Code::Aborted);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_may_not_propose_but_still_ask() {
+    let network = network(BOTH).start().await;
+    let request = Request { valid_days: 0, ..Request::signing("old", "client") };
+    let issued = network.authorities().of("Org1MSP").issue(&request).unwrap();
+    let old = SigningIdentity::from_pem("Org1MSP", issued.certificate_pem(), issued.key_pem()).unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let gateway = Gateway::of(&network, "Org1MSP");
+    let refused = gateway.evaluate(Draft::new(&old, &["get", "a"]).sign(&old), &["Org1MSP"]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(details(&refused)[0].1, "proposal client identity expired");
+
+    let amy = network.identity("Org1MSP", "amy", "client");
+    let draft = Draft::new(&amy, &["put", "a", "1"]);
+    let prepared = gateway.endorse(draft.sign(&amy), &[]).await.unwrap();
+    let refused = gateway.submit(crate::raw::recreated(&prepared, &old)).await.unwrap_err();
+    assert!(refused.message().ends_with("info=broadcast client identity expired"), "{refused}");
+    gateway.submit(crate::raw::signed(prepared, &amy)).await.unwrap();
+    gateway.status(&draft.header.tx_id, &old).await;
 }
 
 #[tokio::test]

@@ -155,6 +155,14 @@ pub(crate) fn signed(mut envelope: Envelope, identity: &SigningIdentity) -> Enve
     envelope
 }
 
+/// A prepared transaction that claims another creator, signed by it.
+pub(crate) fn recreated(envelope: &Envelope, identity: &SigningIdentity) -> Envelope {
+    let mut payload = Payload::decode(&envelope.payload[..]).unwrap();
+    let creator = identity.serialized().to_vec();
+    payload.header.as_mut().unwrap().signature_header = SignatureHeader { creator, nonce: vec![1] }.encode_to_vec();
+    signed(Envelope { payload: payload.encode_to_vec(), signature: Vec::new() }, identity)
+}
+
 /// A prepared transaction whose action was changed.
 pub(crate) fn changed(envelope: &Envelope, change: impl FnOnce(&mut ChaincodeActionPayload)) -> Envelope {
     let mut payload = Payload::decode(&envelope.payload[..]).unwrap();
