@@ -18,7 +18,12 @@
 //!
 //! Everything here panics in place of returning errors: a test that cannot have its network has failed.
 
-use std::{collections::BTreeMap, ops::Deref, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::Deref,
+    sync::Arc,
+};
 
 use fabric_msp::{
     Msp, SigningIdentity,
@@ -33,7 +38,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Embedded,
-    config::{Access, Batch, ChaincodeDefinition, Config, Orderer, Organisation, Times},
+    config::{Access, Batch, ChaincodeDefinition, Config, Listen, Orderer, Organisation, Times},
     ledger::Storage,
 };
 
@@ -44,6 +49,7 @@ pub const CHANNEL: &str = "test";
 pub struct Network {
     embedded: Embedded,
     authorities: Authorities,
+    tls: Option<Authority>,
 }
 
 /// The organisations' authorities; clones issue for the same organisations, so that a network can be started again.
@@ -58,6 +64,7 @@ pub struct Description {
     batch: Batch,
     times: Times,
     storage: Storage,
+    tls: Option<Authority>,
 }
 
 impl Network {
@@ -74,6 +81,7 @@ impl Network {
             batch: Batch { timeout_milliseconds: 5, ..Batch::default() },
             times: Times::default(),
             storage: Storage::Memory,
+            tls: None,
         }
     }
 
@@ -85,6 +93,11 @@ impl Network {
     /// A new identity with an organisational unit (`client`, `admin`, `peer` or `orderer`).
     pub fn identity(&self, msp_id: &str, common_name: &str, unit: &str) -> SigningIdentity {
         self.authorities.identity(msp_id, common_name, unit)
+    }
+
+    /// The certificate that verifies the peers' ports, PEM, if they listen.
+    pub fn tls_root(&self) -> Option<String> {
+        self.tls.as_ref().map(|tls| tls.certificate().pem())
     }
 
     /// The organisations' authorities.
@@ -195,6 +208,13 @@ impl Description {
         self
     }
 
+    /// Also listens on free ports of 127.0.0.1, with TLS certificates for `localhost` and that address.
+    #[must_use]
+    pub fn listen(mut self) -> Self {
+        self.tls = Some(Authority::create("tls", "test network").expect("an authority can be made"));
+        self
+    }
+
     /// The organisations of a network that was started before.
     #[must_use]
     pub fn authorities(mut self, authorities: Authorities) -> Self {
@@ -208,7 +228,13 @@ impl Description {
         let organisations = self.organisations.iter().map(|msp_id| Organisation {
             msp: authorities.msp(msp_id),
             peer: authorities.identity(msp_id, &format!("peer.{msp_id}"), "peer"),
-            listen: None,
+            listen: self.tls.as_ref().map(|tls| {
+                let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+                let request = Request::tls(format!("peer.{msp_id}"), &["localhost"], &[here]);
+                let issued = tls.issue(&request).expect("a certificate can be issued");
+                let (certificate, key) = (issued.certificate_pem().into_bytes(), issued.key_pem().to_vec());
+                Listen { address: SocketAddr::new(here, 0), certificate, key }
+            }),
         });
         let config = Config {
             channel: CHANNEL.to_owned(),
@@ -224,6 +250,6 @@ impl Description {
             operations: None,
         };
         let embedded = Embedded::start(config).await.unwrap_or_else(|error| panic!("{error}"));
-        Network { embedded, authorities }
+        Network { embedded, authorities, tls: self.tls }
     }
 }
