@@ -335,3 +335,22 @@ fn configurations_that_fabric_refuses_are_refused() {
     let idemix = fabric_protos::msp::MspConfig { r#type: 1, config: Vec::new() };
     assert!(Msp::from_msp_config(&idemix).unwrap_err().to_string().contains("only 0"));
 }
+
+#[test]
+fn a_certificate_with_any_bit_changed_is_refused() {
+    use fabric_protos::msp::SerializedIdentity;
+    use prost::Message;
+    let root = authority("ca").self_signed();
+    let msps = msps(configuration(&root));
+    let der = member("m", &["client"]).issued_by(&root).x509.to_der().unwrap();
+    for bit in 0..der.len() * 8 {
+        let mut changed = der.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            openssl::base64::encode_block(&changed)
+        );
+        let serialized = SerializedIdentity { mspid: "A".to_owned(), id_bytes: pem.into_bytes() }.encode_to_vec();
+        assert!(msps.identify(&serialized).is_err(), "bit {bit} of {}", hex::encode(&der));
+    }
+}
