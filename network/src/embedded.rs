@@ -4,9 +4,10 @@ use crate::{
     NetworkError,
     health::{Address, Sign},
     layout::write_file,
+    ledger::Ledger,
     process::Component,
     render,
-    site::{Ledger, Site, own_environment, path},
+    site::{Site, own_environment, path},
 };
 
 const LEDGER: &str = "ledger";

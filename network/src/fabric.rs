@@ -9,11 +9,12 @@ use crate::{
     consortium::{Ordering, Organisation},
     health::{Address, Sign, fetch, gauge, until},
     layout::{make_folder, write_file, write_script, write_secret},
+    ledger::Ledger,
     lifecycle,
     process::Component,
     programs::run,
     render,
-    site::{Ledger, Site, path},
+    site::{Site, path},
 };
 
 /// How long the orderers may take to elect a leader, and the peers to find each other.

@@ -15,6 +15,7 @@ mod founding;
 mod health;
 mod identities;
 mod layout;
+mod ledger;
 mod lifecycle;
 pub mod logs;
 mod memory;
@@ -32,8 +33,9 @@ pub use consortium::{
 };
 pub use error::NetworkError;
 pub use layout::{CertificateFiles, Layout, OrganisationFolder};
+pub use ledger::LedgerKind;
 pub use memory::Memory;
-pub use network::{ChaincodeAccess, LedgerKind, MemberAccess, Network, PeerAccess, Up};
+pub use network::{ChaincodeAccess, MemberAccess, Network, PeerAccess, Up};
 pub use ports::Conflict;
 pub use programs::Programs;
 pub use progress::Progress;

@@ -1,6 +1,6 @@
 //! Who holds a port that we want.
 
-use std::{io, net::TcpListener};
+use std::{io, net::TcpListener, path::Path};
 
 /// A port that is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,11 @@ fn is_taken(port: u16) -> bool {
 
 fn holder(port: u16) -> String {
     match listeners::get_process_by_port(port, listeners::Protocol::TCP) {
-        Ok(process) => format!("{} (pid {})", process.name, process.pid),
+        // The system cuts a process' name; its program's file has the whole one.
+        Ok(process) => {
+            let program = Path::new(&process.path).file_name().map(|name| name.to_string_lossy().into_owned());
+            format!("{} (pid {})", program.unwrap_or(process.name), process.pid)
+        }
         Err(_) => "a process of another user".to_owned(),
     }
 }

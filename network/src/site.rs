@@ -23,23 +23,6 @@ pub(crate) struct Site {
     pub(crate) progress: Progress,
 }
 
-/// One of the two ledgers: which processes it is made of, and how it comes up.
-pub(crate) trait Ledger {
-    /// The processes, the chaincode's included; in the order in which `status` shows them.
-    ///
-    /// Asked after [`Ledger::prepare`].
-    fn components(&self) -> Result<Vec<Component>, NetworkError>;
-
-    /// Writes configuration and whatever else the processes need before they start; harmless when repeated.
-    fn prepare(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
-
-    /// With all processes ready: does what is left to do until every organisation can call the chaincode.
-    fn open(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
-
-    /// How many blocks a component has; `None` for one that keeps none or does not answer.
-    fn height(&self, component: &str) -> impl Future<Output = Option<u64>> + Send;
-}
-
 impl Site {
     /// The gateway of an organisation.
     pub(crate) fn gateway(&self, organisation: &Organisation) -> Result<Component, NetworkError> {
@@ -120,5 +103,5 @@ pub(crate) fn path(path: &Path) -> String {
 /// What our own programs take from the environment of the person who runs the network.
 pub(crate) fn own_environment() -> Vec<(String, String)> {
     let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into());
-    vec![("RUST_LOG".into(), level)]
+    vec![("RUST_LOG".into(), level), ("NO_COLOR".into(), "1".into())]
 }
