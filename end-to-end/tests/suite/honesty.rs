@@ -99,11 +99,11 @@ async fn any_fabric_client_can_ask_what_the_contracts_offer(world: &World) {
 /// Every organisation's chaincode is replaced by one that answers each of them something else.
 async fn a_result_that_differs_between_organisations_is_refused(world: &World) {
     let chaincodes = world.network.chaincodes().unwrap();
-    let mut servers = vec![];
+    let mut servers = tokio::task::JoinSet::new();
     for chaincode in &chaincodes {
         world.network.stop(&chaincode.name).await.unwrap();
         let server = serve_dishonestly(&chaincode.environment).await.unwrap();
-        servers.push(tokio::spawn(server.run_until(std::future::pending())));
+        servers.spawn(server.run_until(std::future::pending()));
     }
     let contract = world.chain(&world.hospital_clinician()).contract;
     let failure = world
@@ -116,10 +116,7 @@ async fn a_result_that_differs_between_organisations_is_refused(world: &World) {
         })
         .await;
     assert_eq!((failure.stage(), failure.code()), (Stage::Endorse, Code::Aborted));
-    for server in servers {
-        server.abort();
-        let _ = server.await;
-    }
+    servers.shutdown().await;
     for chaincode in &chaincodes {
         world.network.start(&chaincode.name).await.unwrap();
     }
