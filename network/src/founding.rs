@@ -32,6 +32,7 @@ pub(crate) async fn complete(site: &Site) -> Result<(), NetworkError> {
     let answers = try_join_all(administrators.iter().map(Administrator::entered)).await?;
     if answers.iter().flatten().next().is_none() {
         administrators[0].found(organisations).await?;
+        try_join_all(administrators.iter().map(Administrator::until_founded)).await?;
     }
     let newcomers = administrators.iter().zip(&answers).filter(|(_, entered)| **entered != Some(true));
     try_join_all(newcomers.map(|(administrator, _)| administrator.enter())).await?;
@@ -89,6 +90,19 @@ impl<'a> Administrator<'a> {
         let all = patiently(&what, || client.organisations()).await?.map_err(|refusal| refused(&what, &refusal))?;
         let own = all.iter().find(|organisation| organisation.msp_id == self.organisation.msp_id);
         Ok(own.map(|organisation| matches!(organisation.state, OrganisationState::Active { .. })))
+    }
+
+    /// Waits until the organisation's own peer has the founding, too: peers commit a block one after the other.
+    async fn until_founded(&self) -> Result<(), NetworkError> {
+        let begun = Instant::now();
+        while self.entered().await?.is_none() {
+            if begun.elapsed() > PATIENCE {
+                let what = format!("{}'s peer has the consortium's founding", self.organisation.name);
+                return Err(NetworkError::ledger(&what, "it does not commit the block; see the peer's log"));
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Ok(())
     }
 
     async fn found(&self, organisations: &[Organisation]) -> Result<(), NetworkError> {
