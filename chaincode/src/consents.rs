@@ -32,7 +32,7 @@ impl Consents for ConsentContract {
             Scope::Links(links) => links.iter().map(load_link).collect(),
             Scope::Categories(_) => Vec::new(),
         };
-        let first = (load_consent(&id), load_consent_book(&patient));
+        let first = (load_consent(&patient, &id), load_consent_book(&patient));
         let (caller, (existing, book), (member, organisation, links)) =
             load_caller_with(context, first, |_| (member, organisation, links)).await?;
 
@@ -59,7 +59,7 @@ impl Consents for ConsentContract {
 
     async fn revoke(&self, context: &mut Context, call: RevokeConsent) -> Result<Consent, Refusal> {
         let patient = call.patient;
-        let first = (load_consent(&call.consent), load_consent_book(&patient));
+        let first = (load_consent(&patient, &call.consent), load_consent_book(&patient));
         let (caller, (existing, book), ()) = load_caller_with(context, first, |_| ()).await?;
 
         let at = transaction::time(context)?;

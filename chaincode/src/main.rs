@@ -1,13 +1,16 @@
 //! Serves Healthchain's chaincode to peers. Settings come from the environment: CHAINCODE_SERVER_ADDRESS, CHAINCODE_ID, the PEM
 //! files CHAINCODE_TLS_KEY, CHAINCODE_TLS_CERT and CHAINCODE_CLIENT_CA_CERT, and RUST_LOG.
 
+use std::io::IsTerminal as _;
+
 use fabric_contract::{ServeError, ServerOptions};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).init();
     match serve().await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

@@ -83,7 +83,7 @@ parsed_text!(
     LinkId, "a link id", "1 to 64 characters of a-z, 0-9 and -", is_id
 );
 parsed_text!(
-    /// A consent's id, chosen by the patient, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    /// A consent's id, chosen by the patient among the own consents, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
     ConsentId, "a consent id", "1 to 64 characters of a-z, 0-9 and -", is_id
 );
 parsed_text!(

@@ -4,8 +4,8 @@ use healthchain_rules::{Consent, ConsentBook, ConsentId, MemberId, Refusal};
 
 use super::{Load, key, put};
 
-pub(crate) fn load_consent(id: &ConsentId) -> Load<Consent> {
-    Load::at(key::consent(id))
+pub(crate) fn load_consent(patient: &MemberId, id: &ConsentId) -> Load<Consent> {
+    Load::at(key::consent(patient, id))
 }
 
 /// A patient's consents that stand; none is as good as an empty book.
@@ -32,6 +32,6 @@ pub(crate) fn save_revoked(
 }
 
 fn save(context: &mut Context, consent: &Consent, book: &ConsentBook) -> Result<(), Refusal> {
-    put(context, key::consent(&consent.id), consent)?;
+    put(context, key::consent(&consent.patient, &consent.id), consent)?;
     put(context, key::consent_book(&consent.patient), book)
 }

@@ -8,7 +8,7 @@
 //! | `link` | id | link with its current version |
 //! | `link-of-patient` | patient, category, time descending, link | what a list shows of an active link |
 //! | `envelope` | link, version (10 digits), hash of the recipient's key | envelope |
-//! | `consent` | id | consent |
+//! | `consent` | patient, id | consent |
 //! | `consent-book` | patient | the consents that stand |
 //! | `opening` | transaction | opening |
 //! | `audit-of-patient` | patient, time descending, transaction | audit entry |
@@ -46,8 +46,8 @@ pub(super) fn envelope(link: &LinkId, version: u32, recipient_key_hash: &KeyHash
     key("envelope", &[link.as_str(), &format!("{version:010}"), recipient_key_hash.as_str()])
 }
 
-pub(super) fn consent(id: &ConsentId) -> String {
-    key("consent", &[id.as_str()])
+pub(super) fn consent(patient: &MemberId, id: &ConsentId) -> String {
+    key("consent", &[patient.as_str(), id.as_str()])
 }
 
 pub(super) fn consent_book(patient: &MemberId) -> String {

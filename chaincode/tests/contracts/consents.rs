@@ -32,11 +32,18 @@ async fn nobody_else_grants_reads_or_revokes_a_patients_consents() {
         assert_eq!(refused(other.of_patient(&id("alice")).await), RefusalCode::NotPermitted);
     }
     let bob = consortium.person("bob").consents();
-    let own = GrantConsent { patient: id("bob"), ..to_payer("c1", Effect::Permit) };
-    assert_eq!(refused(bob.grant(&own).await), RefusalCode::ConsentExists, "another patient's id");
     let mut other = revocation("c1");
     other.patient = id("bob");
     assert_eq!(refused(bob.revoke(&other).await), RefusalCode::UnknownConsent);
+}
+
+#[tokio::test]
+async fn patients_choose_their_consents_ids_without_regard_to_other_patients() {
+    let consortium = Consortium::new().await;
+    let of_alice = consortium.grant(to_payer("c1", Effect::Permit)).await;
+    let bob = consortium.person("bob").consents();
+    bob.grant(&GrantConsent { patient: id("bob"), ..to_payer("c1", Effect::Deny) }).await.unwrap();
+    assert_eq!(consortium.person("alice").consents().of_patient(&id("alice")).await.unwrap(), [of_alice]);
 }
 
 #[tokio::test]
