@@ -2,6 +2,7 @@
 
 mod caller;
 mod input;
+mod linger;
 pub mod listener;
 mod openapi;
 pub mod problem;

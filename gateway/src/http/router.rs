@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::linger::linger;
 use super::openapi;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::{audit, consents, contents, links, members, openings, operations, organisations};
@@ -61,6 +62,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .fallback(|| std::future::ready(Problem::new(ROUTE_NOT_FOUND)))
         .method_not_allowed_fallback(|| std::future::ready(Problem::new(METHOD_NOT_ALLOWED)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .layer(axum::middleware::from_fn(linger))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(

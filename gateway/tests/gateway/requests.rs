@@ -1,6 +1,13 @@
 //! Requests that do not fit.
 
-use super::world::{MAX_RECORD_BYTES, World, problem};
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::world::{MAX_RECORD_BYTES, World, own, problem, root};
 
 async fn publish(world: &World, query: &str, headers: &[(&str, &str)], body: Vec<u8>) -> reqwest::Response {
     let mut request = world.hospital.member().post(world.hospital.at(&format!("/v1/links{query}")));
@@ -111,4 +118,43 @@ async fn publishing_needs_an_idempotency_key_and_a_record() {
     }
     problem(publish(&world, QUERY, &[FHIR], b"record".to_vec()).await, 400, "idempotency-key-missing").await;
     problem(publish(&world, QUERY, &[KEY, FHIR], vec![]).await, 400, "record-empty").await;
+}
+
+/// Such as most simple HTTP clients: they read nothing before all is sent.
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_still_learns_that_its_record_is_too_large() {
+    let world = World::new().await;
+    let length = 24 << 20;
+    let mut stream = announce(&world, length, "Connection: close").await;
+    for _ in 0..length / 8192 {
+        stream.write_all(&[b' '; 8192]).await.unwrap();
+    }
+    stream.flush().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("record-too-large"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_told_to_go_on_is_told_at_once_that_its_record_is_too_large() {
+    let world = World::new().await;
+    let mut stream = announce(&world, MAX_RECORD_BYTES + 1, "Expect: 100-continue").await;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+/// Sends the head of a publication whose body is yet to come.
+async fn announce(world: &World, length: usize, header: &str) -> TlsStream<TcpStream> {
+    let config = own(&world.hospital.member_tls).client(root(&world.hospital.tls_root)).unwrap();
+    let stream = TcpStream::connect(world.hospital.running.as_ref().unwrap().address()).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let head = format!(
+        "POST /v1/links{QUERY} HTTP/1.1\r\nHost: localhost\r\n{header}\r\nIdempotency-Key: key-1\r\n\
+         Content-Type: application/fhir+json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    stream
 }
