@@ -91,11 +91,21 @@ async fn whichever_orderer_is_killed_under_load_writes_go_on(world: &World) {
         println!("{orderer} killed: the next publication was acknowledged after {:.1?}", killed.elapsed());
         load.more(10).await;
         world.network.start(&orderer).await.unwrap();
-        load.more(5).await;
+        world.until("the orderer has caught up", || caught_up(world, &orderer)).await;
     }
     let (patient, acknowledged, gap) = load.end().await;
     println!("{} links acknowledged, longest pause {gap:.1?}", acknowledged.len());
     assert_eq!(all_links(&patient).await, acknowledged);
+}
+
+/// Whether an orderer has as many blocks as the others had when it was asked.
+async fn caught_up(world: &World, orderer: &str) -> Result<(), String> {
+    let status = world.network.status().await.map_err(|error| error.to_string())?;
+    let orderers = status.iter().filter(|component| component.name.starts_with("orderer."));
+    let (own, others): (Vec<_>, Vec<_>) = orderers.partition(|component| component.name == orderer);
+    let highest = others.iter().filter_map(|component| component.blocks).max();
+    let behind = || format!("{} of {highest:?} blocks", own[0].blocks.unwrap_or(0));
+    if own[0].blocks >= highest { Ok(()) } else { Err(behind()) }
 }
 
 /// Clients that publish one record after the other; each repeats a request under its key until it is acknowledged.
