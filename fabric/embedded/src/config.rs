@@ -342,3 +342,36 @@ fn verifier(what: &str, folder: &Path, msp_id: &str) -> Result<Msp, ConfigError>
         reason: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a configuration file with this text.
+    fn refusal(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("embedded.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::from_file(&path).err().unwrap().to_string()
+    }
+
+    const WHOLE: &str = "channel = 'c'\ndata = 'd'\norganisations = []\nchaincodes = []\n";
+
+    #[test]
+    fn a_configuration_that_is_not_there_is_named() {
+        let missing = Config::from_file(Path::new("/nowhere/embedded.toml")).err().unwrap().to_string();
+        assert!(missing.starts_with("cannot read /nowhere/embedded.toml: "), "{missing}");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_with_its_line() {
+        let unknown = refusal(&format!("chanel = 'typo'\n{WHOLE}[orderer]\nmsp_id = 'A'\nmsp = 'm'\n"));
+        assert!(unknown.contains("line 1") && unknown.contains("chanel"), "{unknown}");
+    }
+
+    #[test]
+    fn an_identity_that_is_not_there_is_named_with_its_folder() {
+        let missing = refusal(&format!("{WHOLE}[orderer]\nmsp_id = 'A'\nmsp = 'nowhere'\n"));
+        assert!(missing.starts_with("the orderer's identity in ") && missing.contains("nowhere"), "{missing}");
+    }
+}

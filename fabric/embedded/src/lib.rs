@@ -193,7 +193,8 @@ impl Embedded {
         })
     }
 
-    /// Stops serving and waits until nothing runs any more.
+    /// Stops serving and waits until nothing runs any more. A client's connection that is still open keeps the ledger's
+    /// folder in use: drop clients first where the folder shall be opened again in the same process.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
     }

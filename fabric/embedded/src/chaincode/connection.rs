@@ -1,6 +1,9 @@
 //! The way from one peer to one chaincode package: dialled on the first call, and anew after the stream was lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fabric_protos::protos::{ChaincodeMessage, chaincode_client::ChaincodeClient};
 use futures::StreamExt;
@@ -19,27 +22,42 @@ pub(crate) struct Connection {
     access: Access,
     dial: Duration,
     startup: Duration,
-    stream: Mutex<Option<Arc<Stream>>>,
+    state: Mutex<State>,
+}
+
+/// The last stream, and the last vain attempt to open one.
+#[derive(Default)]
+struct State {
+    stream: Option<Arc<Stream>>,
+    failure: Option<(Instant, String)>,
 }
 
 impl Connection {
     pub(crate) fn new(package_id: String, access: Access, times: &Times) -> Self {
-        Self { package_id, access, dial: times.dial, startup: times.startup, stream: Mutex::new(None) }
+        Self { package_id, access, dial: times.dial, startup: times.startup, state: Mutex::default() }
     }
 
     /// An open stream. The error is what a peer says, beginning with "could not launch chaincode".
     pub(crate) async fn stream(&self) -> Result<Arc<Stream>, String> {
-        let mut held = self.stream.lock().await;
-        if let Some(stream) = held.as_ref().filter(|stream| stream.is_open()) {
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(stream) = state.stream.as_ref().filter(|stream| stream.is_open()) {
             return Ok(stream.clone());
         }
+        // Whoever waited for a vain attempt shares its failure: attempts in a row would keep the last one waiting for ever.
+        if let Some((_, failure)) = state.failure.as_ref().filter(|(failed, _)| *failed > asked) {
+            return Err(failure.clone());
+        }
         let package_id = &self.package_id;
-        let stream = tokio::time::timeout(self.startup, self.open())
+        let opened = tokio::time::timeout(self.startup, self.open())
             .await
             .unwrap_or_else(|_| Err(format!("timeout expired while starting chaincode {package_id} for transaction")))
-            .map_err(|reason| format!("could not launch chaincode {package_id}: {reason}"))?;
-        *held = Some(stream.clone());
-        Ok(stream)
+            .map_err(|reason| format!("could not launch chaincode {package_id}: {reason}"));
+        match &opened {
+            Ok(stream) => state.stream = Some(stream.clone()),
+            Err(reason) => state.failure = Some((Instant::now(), reason.clone())),
+        }
+        opened
     }
 
     async fn open(&self) -> Result<Arc<Stream>, String> {

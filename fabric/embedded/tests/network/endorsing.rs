@@ -1,6 +1,9 @@
 //! Proposals: who may make them, and what the gateway answers.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use fabric_client::{Code, Stage};
 use fabric_embedded::{config::Times, testing::Network};
@@ -70,6 +73,28 @@ async fn results_that_differ_between_organisations_are_refused() {
     assert!(refused.message().starts_with("failed to collect enough transaction endorsements"));
     assert_eq!(refused.details()[0].message, "ProposalResponsePayloads do not match");
     assert_eq!(refused.details()[0].msp_id, "Org2MSP");
+}
+
+#[tokio::test]
+async fn one_organisations_refusal_refuses_the_transaction_and_names_it() {
+    let streams = AtomicU64::new(0);
+    let network = Network::of(&["Org1MSP", "Org2MSP"])
+        .chaincode("script", BOTH, move |id, outgoing, incoming| {
+            let first = streams.fetch_add(1, Ordering::Relaxed) == 0; // the gateway's own organisation simulates first
+            async move {
+                if first {
+                    script::serve(id, outgoing, incoming).await;
+                } else {
+                    script::refuse_all(id, outgoing, incoming).await;
+                }
+            }
+        })
+        .start()
+        .await;
+    let refused = submit(&contract(&network), &["put", "a", "1"]).await.unwrap_err();
+    assert!(refused.message().starts_with("failed to collect enough transaction endorsements"));
+    let detail = &refused.details()[0];
+    assert_eq!((detail.msp_id.as_str(), detail.message.as_str()), ("Org2MSP", "chaincode response 500, no"));
 }
 
 #[tokio::test]

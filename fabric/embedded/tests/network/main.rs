@@ -7,6 +7,7 @@ mod script;
 
 mod endorsing;
 mod ordering;
+mod starting;
 
 use fabric_client::{Client, Connection, Contract, Error};
 use fabric_embedded::testing::{Description, Network};

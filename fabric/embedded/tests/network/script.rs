@@ -58,6 +58,22 @@ pub(crate) async fn serve(
     }
 }
 
+/// Registers, and then refuses every call.
+pub(crate) async fn refuse_all(
+    id: String,
+    outgoing: mpsc::Sender<ChaincodeMessage>,
+    mut incoming: mpsc::Receiver<ChaincodeMessage>,
+) {
+    let register = ChaincodeId { name: id, ..Default::default() }.encode_to_vec();
+    _ = outgoing.send(message(Type::Register, "", "", register)).await;
+    while let Some(call) = incoming.recv().await {
+        if call.r#type() == Type::Transaction {
+            let no = Response { status: 500, message: "no".into(), payload: Vec::new() }.encode_to_vec();
+            _ = outgoing.send(message(Type::Completed, &call.channel_id, &call.txid, no)).await;
+        }
+    }
+}
+
 struct Call {
     stream: u64,
     channel: String,
