@@ -103,7 +103,9 @@ async fn an_openings_envelope_is_refused_to_others() {
     ] {
         assert_eq!(refused(consortium.person(who).links().envelope(&call.opening).await), expected, "{who}");
     }
-    assert_eq!(refused(consortium.person("pia").links().envelope(&hash("none")).await), RefusalCode::UnknownOpening);
+    let pia = consortium.person("pia");
+    assert_eq!(refused(pia.links().envelope(&hash("none")).await), RefusalCode::UnknownOpening);
+    assert_eq!(pia.status_of("Links:envelope", json!("short")).await, 400);
 }
 
 #[tokio::test]
@@ -119,4 +121,6 @@ async fn only_the_publishers_gateway_reads_the_publishers_envelope() {
         let found = consortium.person(who).links().custodian_envelope(&id(link), &version).await;
         assert_eq!(refused(found), expected, "{who} {link} {version}");
     }
+    let gateway = consortium.person("gateway-hospital");
+    assert_eq!(gateway.status_of("Links:custodianEnvelope", json!("l1")).await, 400, "an argument too few");
 }

@@ -1,3 +1,4 @@
+use fabric_client::TxValidationCode;
 use futures::StreamExt as _;
 use healthchain_interface::{GrantConsent, OpenLink, Opened};
 use healthchain_rules::*;
@@ -177,4 +178,36 @@ async fn listeners_learn_what_the_publishers_gateway_needs() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Endorses pia's opening for payment of link `l1`, and commits it only after `between` was.
+async fn opened_across(consortium: &Consortium, between: impl Future<Output = ()>) -> TxValidationCode {
+    let call = OpenLink { link: id("l1"), purpose: Purpose::Payment };
+    let argument = serde_json::to_vec(&call).unwrap();
+    let endorsed = consortium.person("pia").contract.proposal("Links:open", vec![argument]).endorse().await.unwrap();
+    let opened: Opened = serde_json::from_slice(endorsed.result()).unwrap();
+    assert!(opened.opening.decision.is_permitted());
+    between.await;
+    endorsed.submit().await.unwrap().status().await.unwrap().code()
+}
+
+#[tokio::test]
+async fn an_opening_that_was_endorsed_before_a_revocation_is_not_committed_after_it() {
+    let consortium = Consortium::new().await;
+    consortium.publish("l1", Category::Summary).await;
+    consortium.grant(to_payer("c1", Effect::Permit)).await;
+    let revoke = async {
+        consortium.person("alice").consents().revoke(&revocation("c1")).await.unwrap();
+    };
+    assert_eq!(opened_across(&consortium, revoke).await, TxValidationCode::MvccReadConflict);
+}
+
+#[tokio::test]
+async fn an_opening_that_was_endorsed_before_a_suspension_is_not_committed_after_it() {
+    let consortium = Consortium::new().await;
+    consortium.publish("l1", Category::Summary).await;
+    consortium.grant(to_payer("c1", Effect::Permit)).await;
+    let code = opened_across(&consortium, consortium.suspend("pia", "payer")).await;
+    assert_eq!(code, TxValidationCode::MvccReadConflict);
+    assert_eq!(denial(&consortium.open("pia", "l1", Purpose::Payment).await), Denial::MemberSuspended);
 }
