@@ -20,7 +20,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use self::{actors::Actors, records::Record, rest::Session};
-use crate::{Network, NetworkError, health};
+use crate::{Network, NetworkError, health, tell};
 
 /// What kind of record the bundles are published as.
 const CATEGORY: Category = Category::Summary;
@@ -66,7 +66,7 @@ async fn publish<'a>(actors: &Actors, records: &'a [Record], run: &str) -> Resul
         }
         let answer = hospital.post_bytes(&path, &headers, record.bytes.clone()).await?;
         let link: Link = answer.expect(StatusCode::CREATED)?.json()?;
-        println!("   {:<28} {:>7} bytes  {:>5} ms  link {}", record.name, record.bytes.len(), answer.ms(), link.id);
+        tell!("   {:<28} {:>7} bytes  {:>5} ms  link {}", record.name, record.bytes.len(), answer.ms(), link.id);
         published.push(Published { record, link });
     }
     Ok(published)
@@ -76,11 +76,11 @@ async fn refused_without_consent(actors: &Actors, published: &Published<'_>) -> 
     let Actors { payer, patient, .. } = actors;
     title(2, &format!("{payer} has no consent of {patient}"));
     let links = list(payer, patient, true).await?;
-    println!("   lists: {} to see", plural(links.len(), "link"));
+    tell!("   lists: {} to see", plural(links.len(), "link"));
     require("the payer lists nothing", links.is_empty(), "it sees links without a consent")?;
     let refusal = open(payer, published, Purpose::Payment, true).await?;
     let reason = refusal.problem(StatusCode::FORBIDDEN, "consent-required")?;
-    println!(
+    tell!(
         "   opens: {} {} after {} ms, on the ledger as {}",
         refusal.status,
         reason.code,
@@ -107,7 +107,7 @@ async fn consent(actors: &Actors, run: &str) -> Result<ConsentId, NetworkError> 
     patient.show_curl_json("/v1/consents", &call);
     let answer = patient.post("/v1/consents", &call).await?;
     answer.expect(StatusCode::OK)?;
-    println!("   consent {id} stands after {} ms", answer.ms());
+    tell!("   consent {id} stands after {} ms", answer.ms());
     Ok(id)
 }
 
@@ -119,11 +119,11 @@ async fn permitted_by_consent(actors: &Actors, published: &[Published<'_>]) -> R
         let sees = |it: &Published<'_>| links.iter().any(|link| link.link == it.link.id);
         if published.iter().all(sees) { Ok(links) } else { Err(format!("it sees {} links", links.len())) }
     });
-    println!("   lists: {} to see", plural(links.await?.len(), "link"));
+    tell!("   lists: {} to see", plural(links.await?.len(), "link"));
     for (number, it) in published.iter().enumerate() {
         let answer = open(payer, it, Purpose::Payment, number == 0).await?;
         it.record.require_same(answer.expect(StatusCode::OK)?.body())?;
-        println!("   {:<28} {:>5} ms  SHA-256 {} identical", it.record.name, answer.ms(), &it.record.sha256[..16]);
+        tell!("   {:<28} {:>5} ms  SHA-256 {} identical", it.record.name, answer.ms(), &it.record.sha256[..16]);
     }
     Ok(())
 }
@@ -133,7 +133,7 @@ async fn open_for_treatment(actors: &Actors, published: &Published<'_>) -> Resul
     title(5, &format!("{clinic} opens for treatment, which needs no consent"));
     let answer = open(clinic, published, Purpose::Treatment, true).await?;
     published.record.require_same(answer.expect(StatusCode::OK)?.body())?;
-    println!("   {:<28} {:>5} ms  SHA-256 identical", published.record.name, answer.ms());
+    tell!("   {:<28} {:>5} ms  SHA-256 identical", published.record.name, answer.ms());
     Ok(())
 }
 
@@ -167,7 +167,7 @@ async fn who_looked(actors: &Actors, published: &Published<'_>) -> Result<(), Ne
     })
     .await?;
     for looked in entries.iter().filter_map(describe).take(SHOWN) {
-        println!("   {looked}");
+        tell!("   {looked}");
     }
     Ok(())
 }
@@ -183,8 +183,8 @@ async fn revoke(actors: &Actors, consent: &ConsentId, published: &Published<'_>)
     let refusal = open(payer, published, Purpose::Payment, false).await?;
     let reason = refusal.problem(StatusCode::FORBIDDEN, "consent-required")?;
     let total = begun.elapsed().as_millis();
-    println!("   opens: {} {}, on the ledger as {}", refusal.status, reason.code, reason.opening());
-    println!(
+    tell!("   opens: {} {}, on the ledger as {}", refusal.status, reason.code, reason.opening());
+    tell!(
         "   from revoke to refusal: {total} ms ({} ms until the revocation was committed, {} ms until the refusal was)",
         revoked.ms(),
         refusal.ms()
@@ -243,7 +243,7 @@ fn describe(entry: &AuditEntry) -> Option<String> {
 }
 
 fn title(number: u8, text: &str) {
-    println!("\n{number}. {text}");
+    tell!("\n{number}. {text}");
 }
 
 fn plural(count: usize, what: &str) -> String {

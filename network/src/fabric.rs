@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 
 use crate::{
     NetworkError,
@@ -19,6 +19,10 @@ use crate::{
 
 /// How long the orderers may take to elect a leader, and the peers to find each other.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What orderers and peers say to who joins them to a channel again. Their metrics tell of a channel only once it is
+/// open, a moment after they are healthy.
+const HAS_CHANNEL: &str = "already exists";
 
 /// The network's ledger on real Fabric.
 pub(crate) struct Fabric<'a> {
@@ -86,8 +90,8 @@ impl Ledger for Fabric<'_> {
                     until("the peers' finding each other", PATIENCE, move || self.sees_all(organisation))
                 })),
             )
-            .await
-            .map(drop)
+            .await?;
+        progress.step("orderers and peers have the same blocks", self.are_level()).await
     }
 
     async fn height(&self, component: &str) -> Option<u64> {
@@ -175,7 +179,7 @@ impl Fabric<'_> {
         )
         .await?;
         // osnadmin ends well whatever the orderer answers.
-        if printed.contains("Status: 201") {
+        if printed.contains("Status: 201") || printed.contains(HAS_CHANNEL) {
             return Ok(());
         }
         let program = format!("osnadmin channel join for orderer.{}", organisation.name);
@@ -187,22 +191,45 @@ impl Fabric<'_> {
             return Ok(());
         }
         let block = path(&self.site.layout.genesis());
-        lifecycle::peer(self.site, organisation, &["channel", "join", "-b", &block]).await.map(drop)
+        match lifecycle::peer(self.site, organisation, &["channel", "join", "-b", &block]).await {
+            Err(NetworkError::Command { output, .. }) if output.contains(HAS_CHANNEL) => Ok(()),
+            other => other.map(drop),
+        }
     }
 
-    /// Fails with what is seen instead of a leader.
+    /// Fails with what is seen instead of a leader that most orderers follow.
     async fn has_leader(&self) -> Result<(), String> {
+        let orderers: Vec<_> = self.site.consortium.orderers().map(|it| it.ports().orderer_operations).collect();
         let gauge = match self.site.consortium.ordering {
             Ordering::Bft => "consensus_BFT_leader_id",
             Ordering::Raft => "consensus_etcdraft_is_leader",
         };
-        for organisation in self.site.consortium.orderers() {
-            let port = organisation.ports().orderer_operations;
-            if self.metric(port, gauge).await?.is_some_and(|value| value >= 1.0) {
-                return Ok(());
+        let seen = join_all(orderers.iter().map(|port| self.metric(*port, gauge))).await;
+        let seen: Vec<_> = seen.into_iter().filter_map(|value| value.ok().flatten()).collect();
+        let elected = match self.site.consortium.ordering {
+            Ordering::Bft => seen.iter().any(|leader| {
+                *leader >= 1.0 && seen.iter().filter(|other| *other == leader).count() > orderers.len() / 2
+            }),
+            Ordering::Raft => seen.contains(&1.0),
+        };
+        if elected { Ok(()) } else { Err(format!("the orderers report {seen:?}")) }
+    }
+
+    /// Waits until all have the blocks that the foremost has now: one that was down has to catch up.
+    async fn are_level(&self) -> Result<(), NetworkError> {
+        let organisations = &self.site.consortium.organisations;
+        let names: Vec<_> = (self.site.consortium.orderers().map(|it| format!("orderer.{}", it.name)))
+            .chain(organisations.iter().map(|it| format!("peer.{}", it.name)))
+            .collect();
+        let heights = || join_all(names.iter().map(|name| self.height(name)));
+        let target = heights().await.into_iter().flatten().max().unwrap_or_default();
+        until("the orderers' and peers' catching up", PATIENCE, || async {
+            match heights().await.into_iter().zip(&names).find(|(height, _)| height.unwrap_or_default() < target) {
+                None => Ok(()),
+                Some((height, name)) => Err(format!("{name} has {} of {target} blocks", height.unwrap_or_default())),
             }
-        }
-        Err("no orderer reports one".into())
+        })
+        .await
     }
 
     /// Fails with how many other peers this one sees, when those are not all.

@@ -61,6 +61,11 @@ impl Layout {
         self.root.join("consortium.toml")
     }
 
+    /// Where Fabric's programs were found.
+    pub(crate) fn fabric_programs(&self) -> PathBuf {
+        self.root.join("fabric-programs")
+    }
+
     pub(crate) fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
@@ -79,6 +84,7 @@ impl Layout {
             self.builder(),
             self.run(),
             self.logs(),
+            self.fabric_programs(),
             self.consortium(),
             self.lock(),
             self.ledger(),

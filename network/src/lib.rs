@@ -20,6 +20,8 @@ mod lifecycle;
 pub mod logs;
 mod memory;
 mod network;
+#[doc(hidden)]
+pub mod output;
 mod ports;
 mod process;
 mod programs;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, demo, logs};
+use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, demo, logs, tell};
 
 /// Makes, starts, watches and stops a Healthchain consortium on this machine.
 #[derive(Debug, Parser)]
@@ -97,7 +97,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, NetworkError> {
 async fn act(arguments: Arguments) -> Result<ExitCode, NetworkError> {
     let network = match (network(&arguments), &arguments.verb) {
         (Err(NetworkError::NoNetwork(folder)), Verb::Down | Verb::Clean) => {
-            println!("There is no network in {}.", folder.display());
+            tell!("There is no network in {}.", folder.display());
             return Ok(ExitCode::SUCCESS);
         }
         (network, _) => network?,
@@ -105,33 +105,33 @@ async fn act(arguments: Arguments) -> Result<ExitCode, NetworkError> {
     match arguments.verb {
         Verb::Up { .. } => {
             let up = network.up_unless(interrupted()).await?;
-            println!("Ready in {:.1} s; {}", up.took.as_secs_f64(), up.memory);
+            tell!("Ready in {:.1} s; {}", up.took.as_secs_f64(), up.memory);
         }
         Verb::Down => match network.down().await?.len() {
-            0 => println!("Nothing was running."),
+            0 => tell!("Nothing was running."),
             stopped => {
-                println!("Stopped {stopped} processes. The ledger stays in {}.", network.layout().root().display())
+                tell!("Stopped {stopped} processes. The ledger stays in {}.", network.layout().root().display())
             }
         },
         Verb::Clean => {
             network.clean().await?;
-            println!("Nothing is left of the network in {}.", network.layout().root().display());
+            tell!("Nothing is left of the network in {}.", network.layout().root().display());
         }
         Verb::Status { json } => return status(&network, json).await,
         Verb::Logs { name } => show(&network.log(&name)?)?,
         Verb::Stop { name } => match network.stop(&name).await? {
-            true => println!("{name} has stopped."),
-            false => println!("{name} was not running."),
+            true => tell!("{name} has stopped."),
+            false => tell!("{name} was not running."),
         },
         Verb::Start { name } => {
             network.start(&name).await?;
-            println!("{name} is ready.");
+            tell!("{name} is ready.");
         }
         Verb::Demo { records } => {
             let begun = Instant::now();
             network.require_ready().await?;
             demo::run(&network, records.as_deref()).await?;
-            println!("\nEvery step held; {:.1} s.", begun.elapsed().as_secs_f64());
+            tell!("\nEvery step held; {:.1} s.", begun.elapsed().as_secs_f64());
         }
         Verb::KeepLogs => {}
     }
@@ -155,12 +155,9 @@ fn network(arguments: &Arguments) -> Result<Network, NetworkError> {
 async fn status(network: &Network, json: bool) -> Result<ExitCode, NetworkError> {
     let components = network.status().await?;
     if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&components).expect("a status has no map with keys that are no text")
-        );
+        tell!("{}", serde_json::to_string_pretty(&components).expect("a status has no map with keys that are no text"));
     } else {
-        println!("{}", healthchain_network::table(&components));
+        tell!("{}", healthchain_network::table(&components));
     }
     let ready = components.iter().all(|component| component.health == healthchain_network::Health::Ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -169,7 +166,9 @@ async fn status(network: &Network, json: bool) -> Result<ExitCode, NetworkError>
 fn show(log: &Path) -> Result<(), NetworkError> {
     let error = |source| NetworkError::File { path: log.to_owned(), source };
     let content = std::fs::read(log).map_err(error)?;
-    std::io::stdout().write_all(&content).map_err(error)
+    // Whoever reads may stop at any moment.
+    let _ = std::io::stdout().write_all(&content);
+    Ok(())
 }
 
 /// Ends when the person presses Ctrl-C, or somebody asks the program to end.

@@ -93,6 +93,7 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let layout = Layout::new(folder).map_err(NetworkError::file(folder))?;
         let processes = Processes::new(layout.run(), layout.logs());
+        let programs = programs.or_remembered(&layout);
         Ok(Self { site: Site { consortium, layout, programs, processes, progress }, ledger })
     }
 

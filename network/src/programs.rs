@@ -6,7 +6,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::NetworkError;
+use crate::{Layout, NetworkError};
 
 /// What the fabric ledger needs of Fabric.
 const FABRIC: [&str; 4] = ["peer", "orderer", "configtxgen", "osnadmin"];
@@ -34,6 +34,13 @@ impl Programs {
         let fabric_bin = std::env::var_os("FABRIC_BIN");
         let path = std::env::var_os("PATH").unwrap_or_default();
         Ok(Self { own: own.to_owned(), fabric: find_fabric(fabric_bin.as_deref(), &path) })
+    }
+
+    /// With the folder that held Fabric's programs when the network was made, where they are not found otherwise.
+    pub(crate) fn or_remembered(mut self, layout: &Layout) -> Self {
+        let remembered = || std::fs::read_to_string(layout.fabric_programs()).ok().map(PathBuf::from);
+        self.fabric = self.fabric.or_else(remembered);
+        self
     }
 
     /// One of our programs.

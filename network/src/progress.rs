@@ -7,6 +7,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::tell;
+
 /// Whether and how the steps are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -33,14 +35,14 @@ impl Progress {
         let result = work.await;
         spinner.finish_and_clear();
         let (mark, seconds) = (if result.is_ok() { "✓" } else { "✗" }, begun.elapsed().as_secs_f64());
-        println!("{mark} {what:<58} {seconds:>6.1} s");
+        tell!("{mark} {what:<58} {seconds:>6.1} s");
         result
     }
 
     /// Tells something that is no step.
     pub(crate) fn say(self, text: &str) {
         if self == Progress::Lines {
-            println!("{text}");
+            tell!("{text}");
         }
     }
 }

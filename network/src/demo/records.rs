@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use openssl::sha::sha256;
 
 use super::failed;
-use crate::NetworkError;
+use crate::{NetworkError, tell};
 
 /// What the bundles are published as.
 pub(super) const MEDIA_TYPE: &str = "application/fhir+json";
@@ -55,7 +55,7 @@ pub(super) fn load(folder: Option<&Path>) -> Result<Vec<Record>, NetworkError> {
         if is_bundle(&bytes) {
             records.push(Record::new(file, bytes));
         } else {
-            println!("{} is no FHIR bundle and is passed over.", file.display());
+            tell!("{} is no FHIR bundle and is passed over.", file.display());
         }
     }
     if records.is_empty() {

@@ -14,6 +14,7 @@ use super::failed;
 use crate::{
     MemberAccess, NetworkError,
     health::{client_identity, with_causes},
+    tell,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -94,7 +95,7 @@ impl Session {
             shown(&tls.certificate),
             shown(&tls.key)
         );
-        println!("   {}", line.replace("  ", " "));
+        tell!("   {}", line.replace("  ", " "));
     }
 
     /// As [`Session::show_curl`], for a POST of JSON.

@@ -15,7 +15,7 @@ use crate::{
     ports,
     process::Component,
     render,
-    site::Site,
+    site::{Site, path},
 };
 
 impl Network {
@@ -41,7 +41,7 @@ impl Network {
 
     /// Remembers ledger and consortium of a new folder; refuses another ledger or shape for an old one.
     pub(super) fn claim(&self) -> Result<(), NetworkError> {
-        let Site { consortium, layout, .. } = &self.site;
+        let Site { consortium, layout, programs, .. } = &self.site;
         match LedgerKind::of_folder(layout.root()) {
             Some(made_for) if made_for != self.ledger => {
                 return Err(NetworkError::OtherLedger { folder: layout.root().to_owned(), made_for });
@@ -51,8 +51,11 @@ impl Network {
             }
             Some(_) => {}
             // Asked for and not there: nothing is made.
-            None if self.ledger == LedgerKind::Fabric => self.site.programs.fabric("peer").map(drop)?,
+            None if self.ledger == LedgerKind::Fabric => programs.fabric("peer").map(drop)?,
             None => {}
+        }
+        if let (LedgerKind::Fabric, Some(folder)) = (self.ledger, &programs.fabric) {
+            write_file(&layout.fabric_programs(), path(folder))?;
         }
         write_file(&layout.consortium(), consortium.to_toml())?;
         write_file(&layout.ledger(), self.ledger.to_string())?;
