@@ -4,11 +4,9 @@
 set -euo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-
-if ! command -v cargo >/dev/null; then
-    echo "cargo was not found: install Rust (https://rustup.rs), then run this again." >&2
-    exit 1
-fi
+source "$root/scripts/lib/tools.sh"
+need_rust
+need cc=gcc make=make perl=perl
 
 # Tells what is compiled; nothing when everything is fresh.
 cargo build --release --locked --manifest-path "$root/Cargo.toml" --bins \

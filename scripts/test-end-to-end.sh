@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The end-to-end tests on one ledger: scripts/test-end-to-end.sh embedded|fabric [options of the test runner]
-# They start a network of their own (own folder, own ports) and remove it, whatever happens.
+# They start a network of their own (own folder, own ports) and remove it, whatever happens. After a failure its files stay.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -8,4 +8,8 @@ cd "$root"
 ledger=${1:?embedded or fabric}
 shift
 cargo build --release --workspace --bins --locked
-HEALTHCHAIN_LEDGER=$ledger cargo test --release --locked -p healthchain-end-to-end -- "$@"
+programs=${CARGO_TARGET_DIR:-target}
+stop_network() { "$programs/release/healthchain-network" --dir "$programs/tmp/network-$ledger" down >/dev/null; }
+trap stop_network EXIT
+trap 'exit 130' INT TERM
+HEALTHCHAIN_LEDGER=$ledger cargo test --release --locked -p healthchain-end-to-end --test suite -- "$@"

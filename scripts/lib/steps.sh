@@ -34,7 +34,7 @@ step() {
 test_step() {
     step "$@"
     local found
-    found=$(grep -hE '^(test result: |# (tests|pass|fail) )' "$last_log" || true)
+    found=$(grep -hE '^(test result:|ℹ (pass|fail)) ' "$last_log" || true)
     [ -n "$found" ] || { echo "$1 ran no test"; exit 1; }
     printf '%s\n' "$found" | grep -v ' 0 passed; 0 failed' | sed 's/^/    /'
     summaries+=("$found")
@@ -44,7 +44,7 @@ test_step() {
 totals() {
     printf '%s\n' "${summaries[@]}" | awk '
         /^test result:/ { passed += $4; failed += $6; ignored += $8 }
-        /^# pass /      { passed += $3 }
-        /^# fail /      { failed += $3 }
+        /^ℹ pass /      { passed += $3 }
+        /^ℹ fail /      { failed += $3 }
         END { printf "%d passed, %d failed", passed, failed; if (ignored) printf ", %d skipped", ignored; print "" }'
 }

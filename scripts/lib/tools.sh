@@ -21,15 +21,12 @@ need() {
     fi
 }
 
-# need_rust : makes sure of cargo with its formatter and linter.
+# need_rust : makes sure of cargo.
 need_rust() {
     command -v cargo >/dev/null || {
         echo "missing: Rust. Install it as https://rustup.rs says and run this again." >&2
         return 1
     }
-    if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
-        rustup component add rustfmt clippy
-    fi
 }
 
 # fabric_is_here : whether Fabric's programs are in FABRIC_BIN or on PATH.
