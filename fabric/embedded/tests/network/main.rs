@@ -5,6 +5,7 @@
 mod raw;
 mod script;
 
+mod dialling;
 mod endorsing;
 mod ordering;
 mod starting;
