@@ -23,8 +23,8 @@ pub enum NetworkError {
     },
     /// The folder's network was made for another shape of the consortium.
     #[error(
-        "the network in {} was made with other organisations, ports or policies; give the same --consortium and \
-         --port-offset as then, run `clean` to begin anew, or choose another folder with --dir", folder.display()
+        "the network in {} was made with other organisations, ports or policies, which cannot change any more; restore \
+         them, run `clean` to begin anew, or choose another folder with --dir", folder.display()
     )]
     OtherShape {
         /// The folder.

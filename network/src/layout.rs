@@ -61,6 +61,11 @@ impl Layout {
         self.root.join("consortium.toml")
     }
 
+    /// What the network was made from.
+    pub(crate) fn origin(&self) -> PathBuf {
+        self.root.join("made-from.toml")
+    }
+
     /// Where Fabric's programs were found.
     pub(crate) fn fabric_programs(&self) -> PathBuf {
         self.root.join("fabric-programs")
@@ -85,6 +90,7 @@ impl Layout {
             self.run(),
             self.logs(),
             self.fabric_programs(),
+            self.origin(),
             self.consortium(),
             self.lock(),
             self.ledger(),

@@ -20,6 +20,7 @@ mod lifecycle;
 pub mod logs;
 mod memory;
 mod network;
+mod origin;
 #[doc(hidden)]
 pub mod output;
 mod ports;
@@ -38,6 +39,7 @@ pub use layout::{CertificateFiles, Layout, OrganisationFolder};
 pub use ledger::LedgerKind;
 pub use memory::Memory;
 pub use network::{ChaincodeAccess, MemberAccess, Network, PeerAccess, Up};
+pub use origin::Origin;
 pub use ports::Conflict;
 pub use programs::Programs;
 pub use progress::Progress;

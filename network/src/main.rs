@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Programs, Progress, demo, logs, tell};
+use healthchain_network::{LedgerKind, Network, NetworkError, Origin, Programs, Progress, demo, logs, tell};
+
+/// Names the consortium's file for a new network that is made without --consortium.
+const DEFAULT_CONSORTIUM: &str = "HEALTHCHAIN_CONSORTIUM";
 
 /// Makes, starts, watches and stops a Healthchain consortium on this machine.
 #[derive(Debug, Parser)]
@@ -17,12 +20,12 @@ struct Arguments {
     /// The network's folder
     #[arg(long, global = true, env = "HEALTHCHAIN_NETWORK_DIR", default_value = ".network")]
     dir: PathBuf,
-    /// The consortium that `up` makes, instead of network/consortium.toml
-    #[arg(long, global = true, env = "HEALTHCHAIN_CONSORTIUM", value_name = "FILE")]
+    /// The consortium that `up` makes, instead of network/consortium.toml; remembered
+    #[arg(long, global = true, value_name = "FILE")]
     consortium: Option<PathBuf>,
-    /// Moves every port of the network that `up` makes, so that networks can stand beside each other
-    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
-    port_offset: u16,
+    /// Moves every port of the network that `up` makes, so that networks can stand beside each other; remembered
+    #[arg(long, global = true, value_name = "N")]
+    port_offset: Option<u16>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -143,13 +146,17 @@ fn network(arguments: &Arguments) -> Result<Network, NetworkError> {
     let programs = Programs::find().map_err(|source| NetworkError::File { path: "this program".into(), source })?;
     let Arguments { dir, consortium, port_offset, verb } = arguments;
     let Verb::Up { ledger: asked } = verb else { return Network::existing(dir, programs, Progress::Lines) };
-    let consortium = match consortium {
-        Some(file) => Consortium::load(file)?,
-        None => Consortium::shipped(),
+    let origin = Origin::of_folder(dir)?.unwrap_or_else(|| Origin {
+        consortium: std::env::var_os(DEFAULT_CONSORTIUM).map(PathBuf::from),
+        port_offset: 0,
+    });
+    let origin = Origin {
+        consortium: consortium.clone().or(origin.consortium),
+        port_offset: port_offset.unwrap_or(origin.port_offset),
     };
     let found = if programs.fabric.is_some() { LedgerKind::Fabric } else { LedgerKind::Embedded };
     let ledger = asked.or_else(|| LedgerKind::of_folder(dir)).unwrap_or(found);
-    Network::new(consortium.with_port_offset(*port_offset)?, dir, ledger, programs, Progress::Lines)
+    Network::new(origin.consortium()?, dir, ledger, programs, Progress::Lines).map(|network| network.made_from(origin))
 }
 
 async fn status(network: &Network, json: bool) -> Result<ExitCode, NetworkError> {

@@ -15,7 +15,7 @@ use futures::future::join_all;
 use healthchain_rules::{MemberId, MspId};
 
 use crate::{
-    CertificateFiles, ComponentStatus, Consortium, Health, Layout, LedgerKind, Memory, NetworkError, Programs,
+    CertificateFiles, ComponentStatus, Consortium, Health, Layout, LedgerKind, Memory, NetworkError, Origin, Programs,
     Progress, founding, health,
     process::{Component, Processes},
     site::Site,
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Network {
     site: Site,
     ledger: LedgerKind,
+    origin: Option<Origin>,
 }
 
 /// What `up` came to.
@@ -94,7 +95,13 @@ impl Network {
         let layout = Layout::new(folder).map_err(NetworkError::file(folder))?;
         let processes = Processes::new(layout.run(), layout.logs());
         let programs = programs.or_remembered(&layout);
-        Ok(Self { site: Site { consortium, layout, programs, processes, progress }, ledger })
+        Ok(Self { site: Site { consortium, layout, programs, processes, progress }, ledger, origin: None })
+    }
+
+    /// The same network, which notes in its folder what it was made from.
+    #[must_use]
+    pub fn made_from(self, origin: Origin) -> Self {
+        Self { origin: Some(origin), ..self }
     }
 
     /// The network that a folder was made for.

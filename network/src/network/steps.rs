@@ -57,6 +57,9 @@ impl Network {
         if let (LedgerKind::Fabric, Some(folder)) = (self.ledger, &programs.fabric) {
             write_file(&layout.fabric_programs(), path(folder))?;
         }
+        if let Some(origin) = &self.origin {
+            write_file(&layout.origin(), origin.to_toml())?;
+        }
         write_file(&layout.consortium(), consortium.to_toml())?;
         write_file(&layout.ledger(), self.ledger.to_string())?;
         make_folder(&layout.run())?;
