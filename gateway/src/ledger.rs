@@ -76,6 +76,9 @@ pub enum LedgerFailure {
     /// The peer is there, but its chaincode does not run or ended during the call; nothing was written.
     #[error("the chaincode cannot be reached: {0}")]
     ChaincodeUnavailable(String),
+    /// Too few of the other organisations' peers can be reached to endorse; nothing was written.
+    #[error("too few peers can be reached to endorse: {0}")]
+    TooFewPeers(String),
     /// The transaction went out, and whether it was committed is not known.
     #[error("whether transaction {transaction} was committed is not known: {reason}")]
     OutcomeUnknown {

@@ -14,7 +14,7 @@ use crate::configuration::{Configuration, read};
 use crate::server::StartError;
 
 /// How often a transaction that lost against others is endorsed anew.
-const CONFLICT_RETRIES: u32 = 5;
+const CONFLICT_RETRIES: u32 = 8;
 /// How often endorsing is tried again when peers disagree, as they do for a moment when one is a block behind the other.
 const DISAGREEMENT_RETRIES: u32 = 4;
 const DISAGREEMENT_PAUSE: Duration = Duration::from_millis(150);
@@ -114,17 +114,7 @@ fn notice(event: ChaincodeEvent) -> Notice {
 
 /// Peers whose state differs answer differently. Nothing was ordered.
 fn is_disagreement(error: &Error) -> bool {
-    error.stage() == Stage::Endorse && says(error, "ProposalResponsePayloads do not match")
-}
-
-/// The chaincode's process is not there, or ended while it was asked: the words of a peer (`core/chaincode`).
-fn is_without_chaincode(error: &Error) -> bool {
-    let endorsing = matches!(error.stage(), Stage::Evaluate | Stage::Endorse);
-    endorsing && (says(error, "could not launch chaincode") || says(error, "chaincode stream terminated"))
-}
-
-fn says(error: &Error, text: &str) -> bool {
-    error.message().contains(text) || error.details().iter().any(|detail| detail.message.contains(text))
+    Symptoms::of(error).is_disagreement()
 }
 
 fn failure(error: &Error) -> LedgerFailure {
@@ -138,15 +128,67 @@ fn failure(error: &Error) -> LedgerFailure {
         let transaction = error.transaction_id().unwrap_or("unknown").to_owned();
         return LedgerFailure::OutcomeUnknown { transaction, reason: error.to_string() };
     }
-    if is_without_chaincode(error) {
-        return LedgerFailure::ChaincodeUnavailable(error.to_string());
+    Symptoms::of(error).failure(error.to_string())
+}
+
+/// What tells apart the failures of calls that certainly changed nothing. The texts are those of Fabric's peers.
+struct Symptoms<'a> {
+    stage: Stage,
+    code: Code,
+    is_transport: bool,
+    texts: Vec<&'a str>,
+}
+
+impl<'a> Symptoms<'a> {
+    fn of(error: &'a Error) -> Self {
+        let details = error.details().iter().map(|detail| detail.message.as_str());
+        Self {
+            stage: error.stage(),
+            code: error.code(),
+            is_transport: error.is_transport(),
+            texts: std::iter::once(error.message()).chain(details).collect(),
+        }
     }
-    // Overload counts as absence: the same call may succeed a moment later.
-    let absent = matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted);
-    if error.is_transport() || absent {
-        return LedgerFailure::Unreachable(error.to_string());
+
+    fn failure(&self, reason: String) -> LedgerFailure {
+        if self.is_without_chaincode() {
+            LedgerFailure::ChaincodeUnavailable(reason)
+        } else if self.is_without_peer() {
+            LedgerFailure::Unreachable(reason)
+        } else if self.is_short_of_peers() {
+            LedgerFailure::TooFewPeers(reason)
+        } else {
+            LedgerFailure::Failed(reason)
+        }
     }
-    LedgerFailure::Failed(error.to_string())
+
+    fn is_disagreement(&self) -> bool {
+        self.stage == Stage::Endorse && self.say("ProposalResponsePayloads do not match")
+    }
+
+    /// The chaincode's process is not there, or ended while it was asked (`core/chaincode`).
+    fn is_without_chaincode(&self) -> bool {
+        self.say("could not launch chaincode") || self.say("chaincode stream terminated")
+    }
+
+    /// The own peer does not answer, or has too much to do, which passes likewise.
+    fn is_without_peer(&self) -> bool {
+        let unavailable = self.code == Code::Unavailable && self.stage != Stage::Endorse;
+        unavailable || self.is_transport || matches!(self.code, Code::DeadlineExceeded | Code::ResourceExhausted)
+    }
+
+    /// The own peer answers, but knows too few others, as just after its start, or too few of them answer
+    /// (`internal/pkg/gateway`).
+    fn is_short_of_peers(&self) -> bool {
+        let short = self.code == Code::Unavailable
+            || self.say("no combination of peers can be derived")
+            || self.say("failed to collect enough transaction endorsements");
+        self.stage == Stage::Endorse && short && !self.is_disagreement()
+    }
+
+    fn say(&self, words: &str) -> bool {
+        self.texts.iter().any(|text| text.contains(words))
+    }
 }
 
 #[cfg(test)]
@@ -183,5 +225,31 @@ mod tests {
         };
         let position = Position { block: 3, transaction: "ab".into() };
         assert_eq!(notice(event), Notice { position, event: None });
+    }
+
+    #[test]
+    fn failures_that_changed_nothing_are_told_apart_by_what_peers_say() {
+        let failure = |stage, code, is_transport, text| {
+            Symptoms { stage, code, is_transport, texts: vec!["see attached details", text] }.failure("why".into())
+        };
+        let endorse = |code, text| failure(Stage::Endorse, code, false, text);
+        let why = || "why".to_owned();
+        // A peer that has just started does not know the others yet: it comes right by itself.
+        let lonely = "no combination of peers can be derived which satisfy the endorsement policy: …";
+        assert_eq!(endorse(Code::FailedPrecondition, lonely), LedgerFailure::TooFewPeers(why()));
+        let others_down = "failed to collect enough transaction endorsements";
+        assert_eq!(endorse(Code::Aborted, others_down), LedgerFailure::TooFewPeers(why()));
+        assert_eq!(endorse(Code::Unavailable, "connection refused"), LedgerFailure::TooFewPeers(why()));
+        assert_eq!(failure(Stage::Endorse, Code::Unavailable, true, "tcp"), LedgerFailure::Unreachable(why()));
+        assert_eq!(failure(Stage::Evaluate, Code::Unavailable, false, "…"), LedgerFailure::Unreachable(why()));
+        assert_eq!(endorse(Code::ResourceExhausted, "too many requests"), LedgerFailure::Unreachable(why()));
+        for text in ["could not launch chaincode healthchain_1: …", "error sending: chaincode stream terminated"] {
+            assert_eq!(endorse(Code::Aborted, text), LedgerFailure::ChaincodeUnavailable(why()));
+        }
+        // Nobody may be told to try again what can never succeed.
+        let different = "failed to collect enough transaction endorsements: ProposalResponsePayloads do not match";
+        assert_eq!(endorse(Code::Aborted, different), LedgerFailure::Failed(why()));
+        let stranger = "access denied: channel [health] creator org [HospitalMSP]";
+        assert_eq!(endorse(Code::PermissionDenied, stranger), LedgerFailure::Failed(why()));
     }
 }

@@ -104,6 +104,7 @@ async fn what_the_ledger_could_not_do_is_told_apart() {
     for (failure, status, code, retry) in [
         (LedgerFailure::Unreachable("127.0.0.1:7051 refused".into()), 503, "peer-unavailable", true),
         (LedgerFailure::ChaincodeUnavailable("at 127.0.0.1".into()), 503, "chaincode-unavailable", true),
+        (LedgerFailure::TooFewPeers("at 127.0.0.1".into()), 503, "endorsers-unavailable", true),
         (LedgerFailure::Conflict, 503, "commit-conflict", true),
         (unknown(), 504, "commit-outcome-unknown", true),
         (LedgerFailure::Failed("payloads do not match".into()), 502, "ledger-failed", false),

@@ -49,6 +49,7 @@ fn ledger(failure: LedgerFailure) -> Problem {
         LedgerFailure::Refused { .. } => LEDGER_UNINTELLIGIBLE.into(),
         LedgerFailure::Unreachable(_) => PEER_UNAVAILABLE.into(),
         LedgerFailure::ChaincodeUnavailable(_) => CHAINCODE_UNAVAILABLE.into(),
+        LedgerFailure::TooFewPeers(_) => ENDORSERS_UNAVAILABLE.into(),
         LedgerFailure::OutcomeUnknown { transaction, .. } => {
             Problem::new(COMMIT_OUTCOME_UNKNOWN).because(format_args!("transaction {transaction}"))
         }

@@ -113,6 +113,8 @@ kinds! {
 kinds! {
     /// What every route that writes to the ledger may answer besides.
     LEDGER_WRITE:
+    ENDORSERS_UNAVAILABLE 503 "endorsers-unavailable" after 2
+        "Too few of the other organisations' peers can be reached to endorse; nothing was changed: try again."
     COMMIT_CONFLICT 503 "commit-conflict" after 1
         "Others changed the same facts at the same time, repeatedly; nothing was changed: try again."
     COMMIT_OUTCOME_UNKNOWN 504 "commit-outcome-unknown" after 5
