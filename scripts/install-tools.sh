@@ -5,5 +5,5 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/lib/tools.sh"
 
 need_rust
-cargo fmt --version && cargo clippy --version || rustup component add rustfmt clippy
+if ! cargo fmt --version || ! cargo clippy --version; then rustup component add rustfmt clippy; fi
 need cc=gcc make=make perl=perl shellcheck=shellcheck node=nodejs npm=npm curl=curl
