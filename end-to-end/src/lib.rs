@@ -10,5 +10,5 @@ mod world;
 
 pub use chain::Chain;
 pub use dishonest::{DISHONEST_FUNCTION, serve_dishonestly};
-pub use person::{Answer, Person, sha256};
+pub use person::{Answer, Person, sha256, until};
 pub use world::{World, ledger_kind};

@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::{Duration, Instant};
 
 use healthchain_network::MemberAccess;
 use healthchain_rules::{ConsentId, LinkId, MemberId, TransactionId};
@@ -152,11 +153,27 @@ impl Person {
         assert!(answer.is_success(), "{}", answer.text());
     }
 
-    /// As a patient: the own audit trail's first page, newest first.
-    pub async fn trail(&self) -> Vec<Value> {
-        let answer = self.get(&format!("/v1/patients/{}/audit?limit=100", self.id())).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["items"].as_array().cloned().unwrap_or_default()
+    /// Lists until exactly these of the patient's links are permitted for a purpose: the own peer may be a block behind the others.
+    pub async fn comes_to_see(&self, patient: &MemberId, purpose: &str, links: &[&LinkId]) {
+        let wanted: Vec<_> = links.iter().map(ToString::to_string).collect();
+        until("the list of permitted links", || async {
+            let seen = self.permitted(patient, purpose).await;
+            if seen == wanted { Ok(()) } else { Err(format!("{seen:?}, not {wanted:?}")) }
+        })
+        .await;
+    }
+
+    /// As a patient: the own audit trail's first page, newest first, as soon as it has this transaction (the own peer may be a
+    /// block behind the others).
+    pub async fn trail_with(&self, transaction: &TransactionId) -> Vec<Value> {
+        until("the audit trail", || async {
+            let answer = self.get(&format!("/v1/patients/{}/audit?limit=100", self.id())).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let entries = answer.json()["items"].as_array().cloned().unwrap_or_default();
+            let there = entries.iter().any(|entry| entry["transaction"] == json!(transaction));
+            if there { Ok(entries) } else { Err(format!("no entry of {transaction}")) }
+        })
+        .await
     }
 }
 
@@ -196,6 +213,18 @@ impl Answer {
     }
 }
 
+/// Asks until the answer is the one wanted, as somebody would who is told to come again; fails after half a minute.
+pub async fn until<T, F: Future<Output = Result<T, String>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        match ask().await {
+            Ok(value) => return value,
+            Err(reason) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: after 30 s still {reason}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
 /// Hexadecimal SHA-256.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(openssl::sha::sha256(bytes))
@@ -205,7 +234,7 @@ fn client(access: &MemberAccess, files: Option<(&std::path::Path, &std::path::Pa
     let root = fs::read(&access.tls_root).expect("the network wrote its TLS root");
     let mut builder = Client::builder()
         .tls_certs_only([Certificate::from_pem(&root).expect("a TLS root is PEM")])
-        .timeout(std::time::Duration::from_secs(60));
+        .timeout(Duration::from_secs(60));
     if let Some((certificate, key)) = files {
         let pem = [fs::read(certificate), fs::read(key)].map(|file| file.expect("the network wrote the certificate"));
         builder = builder.identity(Identity::from_pem(&pem.concat()).expect("certificate and key are PEM"));

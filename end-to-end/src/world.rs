@@ -1,7 +1,6 @@
 use std::env;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Organisation, Programs, Progress};
 use healthchain_rules::{OrganisationKind, Role};
@@ -100,18 +99,6 @@ impl World {
     /// When a component does not become ready.
     pub async fn mend(&self) -> Result<(), NetworkError> {
         self.network.up().await.map(drop)
-    }
-
-    /// Calls until the answer is the one wanted, as a client would that is told to come again; fails after half a minute.
-    pub async fn until<T, F: Future<Output = Result<T, String>>>(&self, what: &str, call: impl Fn() -> F) -> T {
-        let begun = tokio::time::Instant::now();
-        loop {
-            match call().await {
-                Ok(value) => return value,
-                Err(reason) if begun.elapsed() > Duration::from_secs(30) => panic!("{what}: after 30 s still {reason}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            }
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use fabric_client::{Client, Code, ConnectOptions, Connection, Stage};
 use fabric_msp::SigningIdentity;
-use healthchain_end_to_end::{DISHONEST_FUNCTION, World, serve_dishonestly};
+use healthchain_end_to_end::{DISHONEST_FUNCTION, World, serve_dishonestly, until};
 use healthchain_interface::{GrantConsent, LinksClient, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
 use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Scope};
 use serde_json::json;
@@ -106,27 +106,25 @@ async fn a_result_that_differs_between_organisations_is_refused(world: &World) {
         servers.spawn(server.run_until(std::future::pending()));
     }
     let contract = world.chain(&world.hospital_clinician()).contract;
-    let failure = world
-        .until("the dishonest chaincode is reached", || async {
-            match contract.proposal(DISHONEST_FUNCTION, vec![]).endorse().await {
-                Ok(_) => panic!("organisations that disagree must not endorse"),
-                Err(failure) if failure.to_string().contains("do not match") => Ok(failure),
-                Err(other) => Err(other.to_string()),
-            }
-        })
-        .await;
+    let failure = until("the dishonest chaincode is reached", || async {
+        match contract.proposal(DISHONEST_FUNCTION, vec![]).endorse().await {
+            Ok(_) => panic!("organisations that disagree must not endorse"),
+            Err(failure) if failure.to_string().contains("do not match") => Ok(failure),
+            Err(other) => Err(other.to_string()),
+        }
+    })
+    .await;
     assert_eq!((failure.stage(), failure.code()), (Stage::Endorse, Code::Aborted));
     servers.shutdown().await;
     for chaincode in &chaincodes {
         world.network.start(&chaincode.name).await.unwrap();
     }
     let hospital = world.hospital_clinician();
-    world
-        .until("the honest chaincode is back", || async {
-            let answer = hospital.get("/v1/me").await;
-            if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
-        })
-        .await;
+    until("the honest chaincode is back", || async {
+        let answer = hospital.get("/v1/me").await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
 }
 
 fn refused<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>, code: &str) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
-use healthchain_end_to_end::{Person, World};
+use healthchain_end_to_end::{Person, World, until};
 use healthchain_rules::{MspId, OrganisationKind, Role};
 use reqwest::Method;
 use serde_json::json;
@@ -157,12 +157,11 @@ async fn a_gateway_whose_peer_is_down_says_so_and_changes_nothing(world: &World)
     assert_eq!(payer.get("/healthz").await.status, 200);
     world.network.start(&peer).await.unwrap();
 
-    let answer = world
-        .until("the gateway finds its peer again", || async {
-            let answer = payer.open(&link, "payment").await;
-            if answer.status == 503 { Err(answer.text()) } else { Ok(answer) }
-        })
-        .await;
+    let answer = until("the gateway finds its peer again", || async {
+        let answer = payer.open(&link, "payment").await;
+        if answer.status == 503 { Err(answer.text()) } else { Ok(answer) }
+    })
+    .await;
     assert_eq!(answer.problem(), (403, "consent-required".to_owned()));
 }
 
