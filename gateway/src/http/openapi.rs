@@ -71,7 +71,15 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
 
     let mut document = serde_json::to_value(routes).expect("an OpenAPI document always serialises");
     document["components"]["schemas"] = Value::Object(schemas);
+    document["components"]["securitySchemes"] = json!({"clientCertificate": {
+        "type": "mutualTLS",
+        "description": "A TLS client certificate that is bound to a member, or is another organisation's gateway's",
+    }});
+    document["security"] = json!([{"clientCertificate": []}]);
     for operation in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut).flat_map(operations) {
+        if operation["tags"] == json!(["operations"]) {
+            operation["security"] = json!([]);
+        }
         for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
             let named = parameters.iter().find(|(name, _)| parameter["name"] == *name);
             if let Some((_, schema)) = named {
