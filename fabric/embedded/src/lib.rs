@@ -104,7 +104,10 @@ impl Embedded {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         check(&config)?;
         let genesis = genesis::envelope(&config).encode_to_vec();
-        let ledger = Ledger::open(&config.storage, Arc::new(Signer(config.orderer.identity)), || genesis.clone())?;
+        let (storage, signer) = (config.storage, Arc::new(Signer(config.orderer.identity)));
+        let first = genesis.clone();
+        let opened = tokio::task::spawn_blocking(move || Ledger::open(&storage, signer, || first)).await;
+        let ledger = opened.unwrap_or_else(|panic| Err(LedgerError::Damaged(panic.to_string())))?;
         genesis::compare(&ledger, &genesis)?;
 
         let (msps, peers): (Vec<_>, Vec<_>) = config

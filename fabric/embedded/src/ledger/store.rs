@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use fabric_protos::kvrwset::{KvMetadataEntry, KvMetadataWrite, Version};
 use prost::Message;
@@ -37,6 +38,8 @@ const FILE: &str = "ledger.redb";
 const UNFINISHED: &str = "ledger.redb.unfinished";
 /// Locked by the process that has the ledger open.
 const LOCK: &str = "ledger.lock";
+/// How long a lock may outlive its holder.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
 /// The network shall stay small in memory; redb's default is 1 GiB.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -121,7 +124,19 @@ fn with_tables(database: &Database) -> Result<(), LedgerError> {
     Ok(transaction.commit()?)
 }
 
+/// A lock outlives its process or handle for a moment: while a killed process ends, and while a child that another thread
+/// is starting still holds copies of this process's files.
 fn in_folder(folder: &Path) -> Result<Store, LedgerError> {
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match in_folder_now(folder) {
+            Err(LedgerError::InUse(_)) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn in_folder_now(folder: &Path) -> Result<Store, LedgerError> {
     let unusable = |source| LedgerError::Folder { folder: folder.display().to_string(), source };
     std::fs::create_dir_all(folder).map_err(unusable)?;
     let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
