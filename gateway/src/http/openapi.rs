@@ -80,7 +80,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         if operation["tags"] == json!(["operations"]) {
             operation["security"] = json!([]);
         }
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             let named = parameters.iter().find(|(name, _)| parameter["name"] == *name);
             if let Some((_, schema)) = named {
                 parameter["schema"] = schema.clone();
@@ -140,6 +140,7 @@ mod tests {
     #[test]
     fn every_route_of_the_ledger_lists_its_problems() {
         let document = openapi_document();
+        let mut ids = std::collections::BTreeSet::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 if path.starts_with("/v1/") {
@@ -148,6 +149,8 @@ mod tests {
                         assert!(content.is_object(), "{method} {path} does not document {status}");
                     }
                 }
+                assert!(operation.get("parameters").is_none_or(Value::is_array), "{method} {path}");
+                assert!(ids.insert(operation["operationId"].as_str()), "{method} {path}: the operation id is taken");
                 assert!(operation["summary"].is_string(), "{method} {path} has no summary");
             }
         }

@@ -15,7 +15,8 @@ use crate::http::problem::{AuditProblems, Problem};
 /// What was done with a patient's records and consents
 ///
 /// Newest first, across all organisations. For the patient.
-#[utoipa::path(get, path = "/v1/patients/{patient}/audit", tag = "audit",
+#[utoipa::path(get, path = "/v1/patients/{patient}/audit",
+    operation_id = "auditOfPatient", tag = "audit",
     params(
         ("patient" = String, Path),
         ("page_token" = Option<String>, Query, description = "From the page before"),
@@ -35,7 +36,8 @@ pub(crate) async fn of_patient(
 /// What a member did
 ///
 /// Newest first. For the member, and for administrators and privacy officers of its organisation.
-#[utoipa::path(get, path = "/v1/members/{member}/audit", tag = "audit",
+#[utoipa::path(get, path = "/v1/members/{member}/audit",
+    operation_id = "auditOfMember", tag = "audit",
     params(
         ("member" = String, Path),
         ("page_token" = Option<String>, Query, description = "From the page before"),

@@ -13,7 +13,8 @@ use crate::http::problem::{ConsentsProblems, GrantProblems, Problem, RevocationP
 /// Grant a consent
 ///
 /// A permission or a denial over the caller's own records. The id is the caller's: the same request again is harmless.
-#[utoipa::path(post, path = "/v1/consents", tag = "consents",
+#[utoipa::path(post, path = "/v1/consents",
+    operation_id = "grantConsent", tag = "consents",
     request_body(content = ref("#/components/schemas/GrantConsent"), content_type = "application/json"),
     responses((status = 200, description = "Granted", body = ref("#/components/schemas/Consent")), GrantProblems))]
 pub(crate) async fn grant(
@@ -27,7 +28,8 @@ pub(crate) async fn grant(
 /// Revoke a consent
 ///
 /// It permits and denies nothing from the next transaction on.
-#[utoipa::path(post, path = "/v1/patients/{patient}/consents/{consent}/revocation", tag = "consents",
+#[utoipa::path(post, path = "/v1/patients/{patient}/consents/{consent}/revocation",
+    operation_id = "revokeConsent", tag = "consents",
     params(("patient" = String, Path), ("consent" = String, Path)),
     responses((status = 200, description = "Revoked", body = ref("#/components/schemas/Consent")), RevocationProblems))]
 pub(crate) async fn revoke(
@@ -40,7 +42,8 @@ pub(crate) async fn revoke(
 }
 
 /// The patient's consents that stand now or will
-#[utoipa::path(get, path = "/v1/patients/{patient}/consents", tag = "consents", params(("patient" = String, Path)),
+#[utoipa::path(get, path = "/v1/patients/{patient}/consents",
+    operation_id = "consentsOfPatient", tag = "consents", params(("patient" = String, Path)),
     responses(
         (status = 200, description = "The consents, by id", body = ref("#/components/schemas/Consents")),
         ConsentsProblems,

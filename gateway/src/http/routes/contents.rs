@@ -22,7 +22,8 @@ pub(crate) struct ContentQuery {
 ///
 /// For the gateways of other organisations. Given out only for a committed, permitted opening of this link and version by the
 /// organisation that asks, not older than five minutes. Each transfer is logged.
-#[utoipa::path(get, path = "/v1/contents/{link}/{version}", tag = "between gateways",
+#[utoipa::path(get, path = "/v1/contents/{link}/{version}",
+    operation_id = "content", tag = "between gateways",
     params(
         ("link" = String, Path),
         ("version" = u32, Path),

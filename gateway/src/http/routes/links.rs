@@ -27,7 +27,8 @@ pub(crate) struct PublishQuery {
 ///
 /// Encrypts the body, keeps it in this organisation's store, and publishes a link to it, sealed to the patient and to whoever is
 /// entitled. The same request again, with the same Idempotency-Key, publishes nothing new and answers 200.
-#[utoipa::path(post, path = "/v1/links", tag = "links",
+#[utoipa::path(post, path = "/v1/links",
+    operation_id = "publishLink", tag = "links",
     params(
         ("patient" = String, Query, description = "Whose record: a member id"),
         ("category" = String, Query, description = "What kind of record"),
@@ -63,7 +64,8 @@ pub(crate) async fn publish(
 /// One link
 ///
 /// For its patient, its publisher's members, and whoever may open it now. For all others it is unknown.
-#[utoipa::path(get, path = "/v1/links/{link}", tag = "links", params(("link" = String, Path)),
+#[utoipa::path(get, path = "/v1/links/{link}",
+    operation_id = "link", tag = "links", params(("link" = String, Path)),
     responses((status = 200, description = "The link", body = ref("#/components/schemas/Link")), LinkProblems))]
 pub(crate) async fn link(
     State(gateway): State<Arc<Gateway>>,
@@ -82,7 +84,8 @@ pub(crate) struct PermittedParameters {
 }
 
 /// A patient's links that the caller may open now
-#[utoipa::path(get, path = "/v1/patients/{patient}/links", tag = "links",
+#[utoipa::path(get, path = "/v1/patients/{patient}/links",
+    operation_id = "permittedLinks", tag = "links",
     params(
         ("patient" = String, Path),
         ("purpose" = String, Query, description = "For what"),
@@ -106,7 +109,8 @@ pub(crate) async fn permitted(
 /// Withdraw a link
 ///
 /// From the next transaction on it opens to nobody.
-#[utoipa::path(post, path = "/v1/links/{link}/withdrawal", tag = "links", params(("link" = String, Path)),
+#[utoipa::path(post, path = "/v1/links/{link}/withdrawal",
+    operation_id = "withdrawLink", tag = "links", params(("link" = String, Path)),
     request_body(content = ref("#/components/schemas/Because"), content_type = "application/json"),
     responses((status = 200, description = "Withdrawn", body = ref("#/components/schemas/Link")), WithdrawalProblems))]
 pub(crate) async fn withdraw(

@@ -14,7 +14,8 @@ use crate::http::problem::{
 };
 
 /// Who the caller is to the ledger
-#[utoipa::path(get, path = "/v1/me", tag = "members",
+#[utoipa::path(get, path = "/v1/me",
+    operation_id = "me", tag = "members",
     responses((status = 200, description = "The caller", body = ref("#/components/schemas/Me")), MeProblems))]
 pub(crate) async fn me(
     State(gateway): State<Arc<Gateway>>,
@@ -24,7 +25,8 @@ pub(crate) async fn me(
 }
 
 /// One member
-#[utoipa::path(get, path = "/v1/members/{member}", tag = "members", params(("member" = String, Path)),
+#[utoipa::path(get, path = "/v1/members/{member}",
+    operation_id = "member", tag = "members", params(("member" = String, Path)),
     responses((status = 200, description = "The member", body = ref("#/components/schemas/Member")), MemberProblems))]
 pub(crate) async fn member(
     State(gateway): State<Arc<Gateway>>,
@@ -37,7 +39,8 @@ pub(crate) async fn member(
 /// Register a member of the own organisation
 ///
 /// For administrators. The member's keys lie in the gateway's wallet; a certificate that is bound there signs it in.
-#[utoipa::path(post, path = "/v1/members", tag = "members",
+#[utoipa::path(post, path = "/v1/members",
+    operation_id = "registerMember", tag = "members",
     request_body(content = ref("#/components/schemas/NewMember"), content_type = "application/json"),
     responses((status = 200, description = "Registered", body = ref("#/components/schemas/Member")), RegistrationProblems))]
 pub(crate) async fn register(
@@ -51,7 +54,8 @@ pub(crate) async fn register(
 /// Suspend a member of the own organisation
 ///
 /// From the next transaction on it may do nothing, and its openings are denied. For administrators.
-#[utoipa::path(post, path = "/v1/members/{member}/suspension", tag = "members", params(("member" = String, Path)),
+#[utoipa::path(post, path = "/v1/members/{member}/suspension",
+    operation_id = "suspendMember", tag = "members", params(("member" = String, Path)),
     request_body(content = ref("#/components/schemas/Because"), content_type = "application/json"),
     responses((status = 200, description = "Suspended", body = ref("#/components/schemas/Member")), SuspensionProblems))]
 pub(crate) async fn suspend(
@@ -67,7 +71,8 @@ pub(crate) async fn suspend(
 /// Let a suspended member of the own organisation act again
 ///
 /// For administrators.
-#[utoipa::path(post, path = "/v1/members/{member}/reinstatement", tag = "members", params(("member" = String, Path)),
+#[utoipa::path(post, path = "/v1/members/{member}/reinstatement",
+    operation_id = "reinstateMember", tag = "members", params(("member" = String, Path)),
     responses((status = 200, description = "Reinstated", body = ref("#/components/schemas/Member")), ReinstatementProblems))]
 pub(crate) async fn reinstate(
     State(gateway): State<Arc<Gateway>>,

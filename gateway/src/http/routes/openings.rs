@@ -28,7 +28,8 @@ pub(crate) struct OpeningRequest {
 ///
 /// Commits the ledger's decision, then answers with the record's bytes under their own media type. A denial is committed, too,
 /// and answered as a problem that names the opening.
-#[utoipa::path(post, path = "/v1/links/{link}/openings", tag = "links", params(("link" = String, Path)),
+#[utoipa::path(post, path = "/v1/links/{link}/openings",
+    operation_id = "openLink", tag = "links", params(("link" = String, Path)),
     request_body(content = ref("#/components/schemas/OpeningRequest"), content_type = "application/json"),
     responses(
         (status = 200, description = "The record", content_type = "*/*", headers(

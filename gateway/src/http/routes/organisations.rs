@@ -10,7 +10,8 @@ use crate::http::caller::MemberCaller;
 use crate::http::problem::{OrganisationsProblems, Problem};
 
 /// The consortium's organisations
-#[utoipa::path(get, path = "/v1/organisations", tag = "organisations",
+#[utoipa::path(get, path = "/v1/organisations",
+    operation_id = "organisations", tag = "organisations",
     responses(
         (status = 200, description = "All, by MSP id", body = ref("#/components/schemas/Organisations")),
         OrganisationsProblems,
