@@ -54,7 +54,7 @@ async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World
     let organisation = world.organisation(OrganisationKind::Payer);
     let peer = world.network.peer(&organisation.name).unwrap();
     let folder = world.network.layout().organisation(&organisation.name);
-    let identity = SigningIdentity::load(&folder.operator_msp(), organisation.msp_id.as_str()).unwrap();
+    let identity = SigningIdentity::load(folder.operator_msp(), organisation.msp_id.as_str()).unwrap();
     let connection = Connection::lazy(ConnectOptions {
         endpoint: peer.endpoint,
         tls_root_pem: Some(std::fs::read(peer.tls_root).unwrap()),
