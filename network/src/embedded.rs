@@ -53,6 +53,10 @@ impl Ledger for Embedded<'_> {
         Ok(())
     }
 
+    async fn settle(&self, _component: &str) -> Result<(), NetworkError> {
+        Ok(())
+    }
+
     async fn height(&self, component: &str) -> Option<u64> {
         if component != LEDGER {
             return None;

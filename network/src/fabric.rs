@@ -94,6 +94,16 @@ impl Ledger for Fabric<'_> {
         progress.step("orderers and peers have the same blocks", self.are_level()).await
     }
 
+    async fn settle(&self, component: &str) -> Result<(), NetworkError> {
+        let organisations = &self.site.consortium.organisations;
+        if let Some(organisation) = organisations.iter().find(|it| peer_name(it) == component) {
+            until("the peer's finding the others", PATIENCE, || self.sees_all(organisation)).await?;
+        } else if !self.site.consortium.orderers().any(|it| orderer_name(it) == component) {
+            return Ok(());
+        }
+        self.are_level().await
+    }
+
     async fn height(&self, component: &str) -> Option<u64> {
         let (kind, owner) = component.split_once('.')?;
         let organisation = self.site.consortium.organisation(owner)?;
@@ -112,7 +122,7 @@ impl Fabric<'_> {
         let folder = self.site.layout.organisation(&organisation.name).orderer();
         let ports = organisation.ports();
         Ok(Component {
-            name: format!("orderer.{}", organisation.name),
+            name: orderer_name(organisation),
             program: self.site.programs.fabric("orderer")?,
             arguments: vec!["start".into()],
             // Each orderer warns once a transaction at level warning.
@@ -133,7 +143,7 @@ impl Fabric<'_> {
         let folder = self.site.layout.organisation(&organisation.name).peer();
         let ports = organisation.ports();
         Ok(Component {
-            name: format!("peer.{}", organisation.name),
+            name: peer_name(organisation),
             program: self.site.programs.fabric("peer")?,
             arguments: vec!["node".into(), "start".into()],
             environment: vec![("FABRIC_CFG_PATH".into(), path(&folder)), ("CORE_VM_ENDPOINT".into(), String::new())],
@@ -218,9 +228,8 @@ impl Fabric<'_> {
     /// Waits until all have the blocks that the foremost has now: one that was down has to catch up.
     async fn are_level(&self) -> Result<(), NetworkError> {
         let organisations = &self.site.consortium.organisations;
-        let names: Vec<_> = (self.site.consortium.orderers().map(|it| format!("orderer.{}", it.name)))
-            .chain(organisations.iter().map(|it| format!("peer.{}", it.name)))
-            .collect();
+        let names = self.site.consortium.orderers().map(orderer_name).chain(organisations.iter().map(peer_name));
+        let names: Vec<_> = names.filter(|name| self.runs(name)).collect();
         let heights = || join_all(names.iter().map(|name| self.height(name)));
         let target = heights().await.into_iter().flatten().max().unwrap_or_default();
         until("the orderers' and peers' catching up", PATIENCE, || async {
@@ -232,16 +241,21 @@ impl Fabric<'_> {
         .await
     }
 
-    /// Fails with how many other peers this one sees, when those are not all.
+    /// Fails with how many other peers this one sees, when those are not all that run.
     async fn sees_all(&self, organisation: &Organisation) -> Result<(), String> {
-        #[expect(clippy::cast_precision_loss, reason = "organisations are few")]
-        let others = (self.site.consortium.organisations.len() - 1) as f64;
+        let others = self.site.consortium.organisations.iter().filter(|other| other.name != organisation.name);
+        let others = others.filter(|other| self.runs(&peer_name(other))).count();
         let port = organisation.ports().peer_operations;
         let seen = self.metric(port, "gossip_membership_total_peers_known").await?.unwrap_or_default();
-        if seen >= others {
+        #[expect(clippy::cast_precision_loss, reason = "organisations are few")]
+        if seen >= others as f64 {
             return Ok(());
         }
         Err(format!("peer.{} sees {seen} of {others} other peers", organisation.name))
+    }
+
+    fn runs(&self, component: &str) -> bool {
+        self.site.processes.pid(component).is_some()
     }
 
     async fn has_channel(&self, port: u16) -> bool {
@@ -253,6 +267,14 @@ impl Fabric<'_> {
         let metrics = fetch(&Address { url: format!("http://127.0.0.1:{port}/metrics"), tls: None }).await?;
         Ok(gauge(&metrics, name, &format!("channel=\"{}\"", self.site.consortium.channel)))
     }
+}
+
+fn orderer_name(organisation: &Organisation) -> String {
+    format!("orderer.{}", organisation.name)
+}
+
+fn peer_name(organisation: &Organisation) -> String {
+    format!("peer.{}", organisation.name)
 }
 
 fn healthz(port: u16) -> Sign {

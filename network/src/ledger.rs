@@ -56,6 +56,9 @@ pub(crate) trait Ledger {
     /// With all processes ready: does what is left to do until every organisation can call the chaincode.
     fn open(&self) -> impl Future<Output = Result<(), NetworkError>> + Send;
 
+    /// With one component started again: waits until the rest of the ledger has taken it back.
+    fn settle(&self, component: &str) -> impl Future<Output = Result<(), NetworkError>> + Send;
+
     /// How many blocks a component has; `None` for one that keeps none or does not answer.
     fn height(&self, component: &str) -> impl Future<Output = Option<u64>> + Send;
 }

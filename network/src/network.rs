@@ -188,7 +188,11 @@ impl Network {
         if !running {
             self.site.processes.start(&component)?;
         }
-        let ready = health::ready(&self.site.processes, &component, PATIENCE).await;
+        let begun = async {
+            health::ready(&self.site.processes, &component, PATIENCE).await?;
+            self.settle(name).await
+        };
+        let ready = begun.await;
         if ready.is_err() && !running {
             self.site.processes.stop(name).await;
         }

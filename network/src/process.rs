@@ -20,6 +20,8 @@ use crate::{NetworkError, health::Sign};
 
 /// How long a component may take to end by itself before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Start times are told by the wall clock: when that is set right, they move by as many seconds.
+const CLOCK_SLACK: u64 = 10;
 /// How much of a log an error shows.
 const LOG_END_LINES: usize = 15;
 
@@ -57,7 +59,7 @@ impl Processes {
         let text = fs::read_to_string(self.pid_file(name)).ok()?;
         let (pid, started) = text.trim().split_once(' ')?;
         let (pid, started): (u32, u64) = (pid.parse().ok()?, started.parse().ok()?);
-        (start_time(pid)? == started).then_some(pid)
+        (start_time(pid)?.abs_diff(started) <= CLOCK_SLACK).then_some(pid)
     }
 
     /// Starts a component that is not running.

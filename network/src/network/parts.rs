@@ -69,6 +69,13 @@ impl Network {
         ComponentStatus { name: component.name, pid, ports: component.ports, health, blocks }
     }
 
+    pub(super) async fn settle(&self, component: &str) -> Result<(), NetworkError> {
+        match self.ledger {
+            LedgerKind::Embedded => Embedded { site: &self.site }.settle(component).await,
+            LedgerKind::Fabric => Fabric { site: &self.site }.settle(component).await,
+        }
+    }
+
     pub(super) async fn height(&self, component: &str) -> Option<u64> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.height(component).await,
