@@ -186,7 +186,7 @@ mod tests {
 
         make(&layout, &consortium).unwrap();
         let patients = layout.organisation("patients");
-        let key = patients.member_identity("patient-amara").key;
+        let key = patients.member_identity("patient-1").key;
         let before = std::fs::read(&key).unwrap();
         make(&layout, &consortium).unwrap();
 
@@ -203,10 +203,8 @@ mod tests {
         let text = include_str!("../consortium.toml");
         make(&layout, &Consortium::parse(text).unwrap()).unwrap();
 
-        let more = text.replace(
-            "{ id = \"patient-jonas\"",
-            "{ id = \"patient-new\", role = \"patient\" },\n{ id = \"patient-jonas\"",
-        );
+        let more =
+            text.replace("{ id = \"patient-2\"", "{ id = \"patient-new\", role = \"patient\" },\n{ id = \"patient-2\"");
         make(&layout, &Consortium::parse(&more).unwrap()).unwrap();
 
         assert!(layout.organisation("patients").wallet("patient-new").join("tls-certificate.pem").exists());
