@@ -50,6 +50,7 @@ impl<'a> Issuer<'a> {
 
     /// Verifying MSP, operator, peer, orderer, chaincode, gateway.
     fn programs(&self, organisation: &Organisation, folder: &OrganisationFolder) -> Result<(), NetworkError> {
+        write_file(&folder.tls_root(), self.tls.certificate().pem())?;
         if !folder.verifying_msp().join("config.yaml").exists() {
             self.msp(&folder.verifying_msp(), None)?;
         }

@@ -151,7 +151,7 @@ impl OrganisationFolder {
     /// The root of the organisation's TLS certificates.
     #[must_use]
     pub fn tls_root(&self) -> PathBuf {
-        self.tls_authority().join("ca-cert.pem")
+        self.root.join("tls-root.pem")
     }
 
     /// The MSP folder of the person who runs the organisation's peer and orderer.
