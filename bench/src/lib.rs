@@ -1,1 +1,0 @@
-//! Benchmarks with a peer beside ours in the same run.
