@@ -22,7 +22,8 @@ pub(crate) async fn load_caller_with<First: Loads, Second: Loads>(
 ) -> Result<(Caller, First::Loaded, Second::Loaded), Refusal> {
     let signer = transaction::signer(context)?;
     let (holder, organisation, first) =
-        fetch(context, (load_key_holder(&signer.key_hash), load_organisation(&signer.msp_id), first)).await?;
+        fetch(context, (load_key_holder(&signer.msp_id, &signer.key_hash), load_organisation(&signer.msp_id), first))
+            .await?;
     let (member, second) = fetch(context, (holder.as_ref().and_then(load_holder), second(&first))).await?;
     let caller = Caller::identify(&signer, holder.as_ref(), member.flatten(), organisation)?;
     Ok((caller, first, second))

@@ -22,7 +22,7 @@ impl Members for MemberContract {
             key_hash: call.key_hash,
             encryption_key: encryption_key(call.encryption_key)?,
         };
-        let about = (load_member(&new.id), load_key_holder(&new.key_hash));
+        let about = (load_member(&new.id), load_key_holder(&transaction::signer(context)?.msp_id, &new.key_hash));
         let (caller, (existing, key_holder), ()) = load_caller_with(context, about, |_| ()).await?;
 
         let at = transaction::time(context)?;

@@ -44,8 +44,8 @@ impl Organisations for OrganisationContract {
         let loads = (
             load_organisation(&signer.msp_id),
             load_member(&entry.administrator),
-            load_key_holder(&signer.key_hash),
-            load_key_holder(&entry.gateway_key_hash),
+            load_key_holder(&signer.msp_id, &signer.key_hash),
+            load_key_holder(&signer.msp_id, &entry.gateway_key_hash),
         );
         let (organisation, administrator, signing_key, gateway_key) = fetch(context, loads).await?;
 

@@ -72,7 +72,7 @@ pub struct Signer {
     pub is_administrator: bool,
 }
 
-/// Whose a signing key is.
+/// Whose a signing key is, among those that one organisation registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyHolder {
@@ -122,8 +122,8 @@ pub struct Registration {
 }
 
 impl Caller {
-    /// Who the signer is: `holder` is what the ledger knows of the signer's key, `member` the member that it names, `organisation`
-    /// the signer's. A key of one organisation's member under another organisation's certificate is nobody's.
+    /// Who the signer is: `holder` is what the signer's organisation registered the key as, `member` the member that it names,
+    /// `organisation` the signer's. A key of one organisation's member under another organisation's certificate is nobody's.
     pub fn identify(
         signer: &Signer,
         holder: Option<&KeyHolder>,
@@ -224,7 +224,7 @@ impl Member {
     }
 }
 
-/// Whether the caller may register this member; `existing` has its id, `key_holder` its key.
+/// Whether the caller may register this member; `existing` has its id, `key_holder` its key in the caller's organisation.
 pub fn decide_registration(
     caller: &Caller,
     existing: Option<&Member>,
@@ -253,7 +253,7 @@ pub fn decide_registration(
     if key_holder.is_some() {
         return Err(Refusal::new(
             RefusalCode::KeyTaken,
-            "the certificate's key is somebody else's: issue one with a new key",
+            "the certificate's key is registered for somebody else of the organisation: issue one with a new key",
         ));
     }
     let member = Member {

@@ -127,9 +127,9 @@ pub struct EntryState<'a> {
     pub organisation: Option<&'a Organisation>,
     /// The member with the administrator's id.
     pub administrator: Option<&'a Member>,
-    /// Whose key the signer's is.
+    /// Whose key the signer's is in its organisation.
     pub signing_key: Option<&'a KeyHolder>,
-    /// Whose key the gateway's is.
+    /// Whose key the gateway's is in that organisation.
     pub gateway_key: Option<&'a KeyHolder>,
 }
 
@@ -216,7 +216,7 @@ pub fn decide_entry(
     if state.signing_key.is_some() || state.gateway_key.is_some() || signer.key_hash == entry.gateway_key_hash {
         return Err(Refusal::new(
             RefusalCode::KeyTaken,
-            "administrator and gateway each need a key that nobody else has",
+            "administrator and gateway each need a key that nobody else of the organisation has",
         ));
     }
     Ok(Outcome::Decided((entered, administrator), MayEnter(())))

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `organisation` | MSP id | organisation |
 //! | `member` | id | member |
-//! | `key-holder` | hash of a signing key | whose it is |
+//! | `key-holder` | MSP id, hash of a signing key | whose it is in that organisation |
 //! | `link` | id | link with its current version |
 //! | `link-of-patient` | patient, category, time descending, link | what a list shows of an active link |
 //! | `envelope` | link, version (10 digits), hash of the recipient's key | envelope |
@@ -30,8 +30,8 @@ pub(super) fn member(id: &MemberId) -> String {
     key("member", &[id.as_str()])
 }
 
-pub(super) fn key_holder(key_hash: &KeyHash) -> String {
-    key("key-holder", &[key_hash.as_str()])
+pub(super) fn key_holder(msp_id: &MspId, key_hash: &KeyHash) -> String {
+    key("key-holder", &[msp_id.as_str(), key_hash.as_str()])
 }
 
 pub(super) fn link(id: &LinkId) -> String {

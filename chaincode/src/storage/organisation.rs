@@ -28,7 +28,7 @@ pub(crate) fn save_entered(
     save(context, organisation)?;
     if let OrganisationState::Active { gateway_key_hash, .. } = &organisation.state {
         let gateway = KeyHolder::Gateway(organisation.msp_id.clone());
-        put(context, key::key_holder(gateway_key_hash), &gateway)?;
+        put(context, key::key_holder(&organisation.msp_id, gateway_key_hash), &gateway)?;
     }
     member::save_with_key(context, administrator)
 }

@@ -1,4 +1,4 @@
-use healthchain_interface::{Founder, Founders};
+use healthchain_interface::{Founder, Founders, Me, NewMember};
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -75,11 +75,32 @@ async fn entry_is_refused_to_clients_with_taken_ids_and_keys_and_with_keys_off_t
     taken_id.administrator = id("admin-hospital");
     assert_eq!(refused(payer.organisations().enter(&taken_id).await), RefusalCode::MemberExists);
     let mut taken_key = consortium.entry("payer");
-    taken_key.gateway_key_hash = consortium.person("gateway-hospital").key_hash.clone();
+    taken_key.gateway_key_hash = payer.key_hash.clone();
     assert_eq!(refused(payer.organisations().enter(&taken_key).await), RefusalCode::KeyTaken);
     let mut off_curve = consortium.entry("payer");
     off_curve.encryption_key = id(&format!("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{:A<85}A==", "B"));
     assert_eq!(refused(payer.organisations().enter(&off_curve).await), RefusalCode::Malformed);
+}
+
+#[tokio::test]
+async fn a_key_that_another_organisation_registered_does_not_keep_its_owner_from_entering() {
+    let consortium = Consortium::empty().await;
+    let hospital = consortium.person("admin-hospital");
+    hospital.organisations().bootstrap(&founders()).await.unwrap();
+    let mut squatting = consortium.entry("hospital");
+    squatting.gateway_key_hash = consortium.person("gateway-payer").key_hash.clone();
+    hospital.organisations().enter(&squatting).await.unwrap();
+    let registration = NewMember {
+        id: id("squatter"),
+        role: Role::Clinician,
+        key_hash: consortium.person("admin-payer").key_hash.clone(),
+        encryption_key: new_encryption_key(),
+    };
+    hospital.members().register(&registration).await.unwrap();
+
+    let entered = consortium.person("admin-payer").organisations().enter(&consortium.entry("payer")).await.unwrap();
+    let me = consortium.person("gateway-payer").members().me().await.unwrap();
+    assert_eq!(me, Me::Custodian(entered), "the payer's gateway acts for the payer");
 }
 
 #[tokio::test]
