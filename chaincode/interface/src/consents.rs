@@ -43,7 +43,7 @@ pub struct RevokeConsent {
 #[contract(name = "Consents")]
 pub trait Consents {
     /// Grants a consent over the caller's own records, a permission or a denial. At most 256 stand at a time. Repeating it with
-    /// the same terms is harmless.
+    /// the same terms is harmless while it stands; a revoked consent's id is not used again.
     #[submit]
     async fn grant(&self, context: &mut Context, call: GrantConsent) -> Result<Consent, Refusal>;
 

@@ -305,10 +305,16 @@ pub fn decide_grant(
 ) -> Result<Outcome<(Consent, ConsentBook), MayGrant>, Refusal> {
     require_patient(caller, patient, Permission::GrantConsent)?;
     if let Some(existing) = state.existing {
-        return if existing.patient == *patient && existing.terms == terms {
-            Ok(Outcome::Repeated((existing.clone(), book)))
-        } else {
-            Err(Refusal::new(RefusalCode::ConsentExists, "the consent's id is taken: choose another"))
+        let is_same = existing.patient == *patient && existing.terms == terms;
+        return match existing.state {
+            ConsentState::Granted if is_same => Ok(Outcome::Repeated((existing.clone(), book))),
+            ConsentState::Revoked { .. } if is_same => Err(Refusal::new(
+                RefusalCode::ConsentExists,
+                "the consent was revoked: choose a new id to grant it again",
+            )),
+            ConsentState::Granted | ConsentState::Revoked { .. } => {
+                Err(Refusal::new(RefusalCode::ConsentExists, "the consent's id is taken: choose another"))
+            }
         };
     }
     require_grantee(&terms.grantee, state)?;

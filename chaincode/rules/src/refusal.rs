@@ -55,7 +55,7 @@ pub enum RefusalCode {
     NotEntered,
     /// The id is taken by a member with other facts.
     MemberExists,
-    /// The key belongs to somebody else already.
+    /// The key belongs to somebody else of the organisation already.
     KeyTaken,
     /// Administrators cannot suspend themselves: one would be the last.
     OwnSuspension,
@@ -73,7 +73,7 @@ pub enum RefusalCode {
     EnvelopeExists,
     /// The opening is not permitted any more.
     OpeningNotInForce,
-    /// The id is taken by a consent with other facts.
+    /// The id is taken by a consent with other facts, or by one that was revoked.
     ConsentExists,
     /// The patient has as many consents in force as there may be.
     TooManyConsents,

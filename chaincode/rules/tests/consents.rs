@@ -67,7 +67,7 @@ fn a_repeated_grant_is_harmless_and_another_one_under_its_id_is_refused() {
 }
 
 #[test]
-fn a_repeated_grant_does_not_bring_a_revoked_consent_back() {
+fn a_grant_under_a_revoked_consents_id_is_refused_for_nothing_would_be_in_force() {
     let Ok(Outcome::Decided((consent, book), _)) = grant(&alice(), nothing(), to_role()) else { panic!("not new") };
     let Ok(Outcome::Decided((revoked, book), _)) =
         decide_revocation(&alice(), &id("alice"), Some(consent), book, at(1))
@@ -75,8 +75,9 @@ fn a_repeated_grant_does_not_bring_a_revoked_consent_back() {
         panic!("not new")
     };
     let state = GrantState { existing: Some(&revoked), ..nothing() };
-    let again = decide_grant(&alice(), &id("alice"), state, book.clone(), id("c"), to_role(), at(2)).unwrap();
-    assert_eq!(again, Outcome::Repeated((revoked.clone(), book.clone())));
+    let again = decide_grant(&alice(), &id("alice"), state, book.clone(), id("c"), to_role(), at(2)).unwrap_err();
+    assert_eq!(again.code(), RefusalCode::ConsentExists);
+    assert!(again.detail().contains("revoked"), "{}", again.detail());
     assert!(book.standing(&id("alice"), at(2)).is_empty());
     let twice = decide_revocation(&alice(), &id("alice"), Some(revoked.clone()), book.clone(), at(3)).unwrap();
     assert_eq!(twice, Outcome::Repeated((revoked, book)));

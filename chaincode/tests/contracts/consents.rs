@@ -17,8 +17,18 @@ async fn a_patient_grants_reads_and_revokes_consents() {
     let revoked = alice.revoke(&revocation("c1")).await.unwrap();
     assert!(matches!(revoked.state, ConsentState::Revoked { .. }));
     assert_eq!(alice.revoke(&revocation("c1")).await.unwrap(), revoked, "repeated");
-    assert_eq!(alice.grant(&to_payer("c1", Effect::Permit)).await.unwrap(), revoked, "a retry does not grant again");
     assert!(alice.of_patient(&id("alice")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_repeated_after_its_revocation_does_not_pretend_to_be_in_force() {
+    let consortium = Consortium::new().await;
+    let alice = consortium.person("alice").consents();
+    alice.grant(&to_payer("c1", Effect::Permit)).await.unwrap();
+    alice.revoke(&revocation("c1")).await.unwrap();
+    assert_eq!(refused(alice.grant(&to_payer("c1", Effect::Permit)).await), RefusalCode::ConsentExists);
+    assert!(alice.of_patient(&id("alice")).await.unwrap().is_empty());
+    assert!(alice.grant(&to_payer("c2", Effect::Permit)).await.is_ok(), "a new id grants anew");
 }
 
 #[tokio::test]
