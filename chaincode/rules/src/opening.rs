@@ -7,7 +7,7 @@ use crate::category::Category;
 use crate::consent::{ConsentBook, Subject, Wanted};
 use crate::entitlement::{Entitlement, KeyOf, entitlement};
 use crate::envelope::{Holder, Recipient};
-use crate::identifier::{ConsentId, LinkId, MemberId, MspId, TransactionId};
+use crate::identifier::{Commitment, ConsentId, LinkId, MemberId, MspId, TransactionId};
 use crate::link::{Content, Link, LinkState};
 use crate::member::{Actor, Caller, Standing};
 use crate::organisation::EncryptionKey;
@@ -56,6 +56,8 @@ pub enum Decision {
         recipient: Recipient,
         /// What the opener must receive.
         content: Content,
+        /// Commitment to the plain content: two keys may open one ciphertext to two plain texts, only one of which fits this.
+        commitment: Commitment,
     },
     /// The opener may not.
     Denied {
@@ -236,7 +238,12 @@ fn decide_for(opener: &Actor, link: &Link, book: &ConsentBook, purpose: Purpose,
     let wanted = Wanted { link: Some(&link.id), category: link.category };
     match entitlement(opener.subject(), &link.patient, wanted, book, purpose, at) {
         Entitlement::Entitled { provision, through } => match opener.recipient(through) {
-            Some(recipient) => Decision::Permitted { provision, recipient, content: link.current.content.clone() },
+            Some(recipient) => Decision::Permitted {
+                provision,
+                recipient,
+                content: link.current.content.clone(),
+                commitment: link.current.commitment.clone(),
+            },
             None => denied(Denial::OrganisationNotActive),
         },
         Entitlement::NotEntitled { reason, provision } => Decision::Denied { reason, provision },

@@ -29,10 +29,11 @@ fn a_consent_to_the_organisation_opens_through_the_organisations_key() {
     let book = book_of(&[("c1", to_payer(Effect::Permit, everything()))]);
     let pia = caller("pia", Role::PayerOfficer);
     match decision(&pia, &link("l", Category::Summary), &book, Purpose::Payment, NOW) {
-        Decision::Permitted { provision, recipient, content: found } => {
+        Decision::Permitted { provision, recipient, content: found, commitment } => {
             assert_eq!(provision, Provision::Consent(id("c1")));
             assert_eq!(recipient, Recipient { holder: Holder::Organisation(id("payer")), key: key("payer") });
             assert_eq!(found, content());
+            assert_eq!(commitment, hash("commitment"));
         }
         Decision::Denied { reason, .. } => panic!("{reason:?}"),
     }

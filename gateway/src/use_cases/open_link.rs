@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use healthchain_interface::{LinksClient, OpenLink, Opened};
-use healthchain_rules::{Content, Decision, Envelope, Opening};
+use healthchain_rules::{Commitment, Content, Decision, Envelope, Opening};
 use tokio::time::Instant;
 
 use super::busy;
@@ -34,12 +34,12 @@ pub struct OpenedRecord {
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
     let links = LinksClient::new(gateway.contract(&member.signer));
     let Opened { opening, envelope } = links.open(call).await?;
-    let content = match &opening.decision {
-        Decision::Permitted { content, .. } => content.clone(),
+    let (content, commitment) = match &opening.decision {
+        Decision::Permitted { content, commitment, .. } => (content.clone(), commitment.clone()),
         Decision::Denied { .. } => return Err(Failure::Denied(Box::new(opening))),
     };
 
-    match carry_out(gateway, member, &opening, &content, envelope).await {
+    match carry_out(gateway, member, &opening, (&content, commitment), envelope).await {
         Ok(record) => Ok(OpenedRecord { opening, content, record }),
         Err(failure) => Err(Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }),
     }
@@ -49,7 +49,7 @@ async fn carry_out(
     gateway: &Gateway,
     member: &WalletMember,
     opening: &Opening,
-    content: &Content,
+    (content, commitment): (&Content, Commitment),
     envelope: Option<Envelope>,
 ) -> Result<Bytes, Failure> {
     let envelope = match envelope {
@@ -70,7 +70,12 @@ async fn carry_out(
         if content_hash(&encrypted) != expected.hash.as_str() {
             return Err(Failure::Tampered("SHA-256"));
         }
-        payload.key.decrypt(&encrypted).map(Bytes::from).map_err(|_| Failure::Tampered("key"))
+        let record = payload.key.decrypt(&encrypted).map_err(|_| Failure::Tampered("key"))?;
+        // AES-GCM does not commit to its key: without this a publisher could give two openers two keys, and so two records.
+        if payload.key.commitment(&record)? != commitment.as_str() {
+            return Err(Failure::Tampered("commitment"));
+        }
+        Ok(Bytes::from(record))
     })
     .await
 }

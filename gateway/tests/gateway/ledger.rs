@@ -171,6 +171,7 @@ impl State {
                 provision: Provision::Rule(Rule::DirectTreatment),
                 recipient: self.recipient_of[&organisation].clone(),
                 content: link.current.content.clone(),
+                commitment: link.current.commitment.clone(),
             }
         } else {
             Decision::Denied { reason: Denial::ConsentRequired, provision: None }

@@ -76,6 +76,20 @@ async fn a_record_made_longer_or_shorter_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_key_that_opens_the_published_ciphertext_to_another_record_than_was_committed_to_is_noticed() {
+    let (world, link) = shared().await;
+    // The hash of the ciphertext fits, and the key opens it; the commitment is to another plain text.
+    let other = healthchain_gateway::content::ContentKey::generate().unwrap().commitment(b"another record").unwrap();
+    world.ledger.state.lock().unwrap().links.values_mut().for_each(|link| {
+        link.current.commitment = other.parse().unwrap();
+    });
+    for organisation in [&world.hospital, &world.payer] {
+        let tampered = problem(world.open(organisation, &link).await, 502, "record-tampered").await;
+        assert!(tampered["detail"].as_str().unwrap().contains("commitment"), "{tampered}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_record_is_told_from_a_tampered_one() {
     let (world, link) = shared().await;
     std::fs::remove_file(world.hospital.record()).unwrap();

@@ -134,7 +134,7 @@ kinds! {
     RECORD_LOST 502 "record-lost"
         "The publisher's store does not hold the record any more: ask the publisher to restore it."
     RECORD_TAMPERED 502 "record-tampered"
-        "The stored content is not what was published (its SHA-256 or its key does not fit); it was not used."
+        "The stored content is not what was published (its SHA-256, its key or its commitment does not fit); it was not used."
 }
 
 kinds! {
