@@ -152,6 +152,11 @@ pub trait Links {
     #[evaluate]
     async fn envelope(&self, context: &Context, opening: TransactionId) -> Result<Option<Envelope>, Refusal>;
 
+    /// A permitted opening that is still in force, for the publisher's gateway, which asks before it gives out a content or seals an
+    /// envelope. One that is denied, or would be by now, is refused.
+    #[evaluate]
+    async fn in_force(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal>;
+
     /// The publisher's own envelope of a version, for the publisher's gateway, which seals others from it.
     #[evaluate]
     async fn custodian_envelope(&self, context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal>;

@@ -31,6 +31,15 @@ pub(super) async fn of_opening(context: &Context, id: TransactionId) -> Result<O
     fetch(context, load_envelope(&opening.link, opening.version, &recipient.key.key_hash)).await
 }
 
+pub(super) async fn in_force(context: &Context, id: TransactionId) -> Result<Opening, Refusal> {
+    let (caller, opening, present) = load_with_present(context, &id).await?;
+    let opening = decide_adding(&caller, opening)?;
+    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+
+    require_in_force(&opening, &opener, &link, &book, transaction::time(context)?)?;
+    Ok(opening)
+}
+
 pub(super) async fn of_custodian(context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal> {
     let (caller, link, ()) = load_caller_with(context, load_link(&link), |_| ()).await?;
     let (link, key) = decide_reading_own(&caller, link)?;

@@ -43,6 +43,10 @@ impl Links for LinkContract {
         envelopes::of_opening(context, opening).await
     }
 
+    async fn in_force(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal> {
+        envelopes::in_force(context, opening).await
+    }
+
     async fn custodian_envelope(&self, context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal> {
         envelopes::of_custodian(context, link, version).await
     }

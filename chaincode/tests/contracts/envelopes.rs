@@ -1,4 +1,4 @@
-use healthchain_interface::{AddEnvelope, Opened};
+use healthchain_interface::{AddEnvelope, Opened, WithdrawLink};
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -64,6 +64,43 @@ async fn an_envelope_is_added_only_as_the_opening_instructs() {
     let denied = consortium.open("pia", "l1", Purpose::Operations).await.opening;
     let for_denied = AddEnvelope { opening: denied.transaction, ..call };
     assert_eq!(refused(gateway.links().add_envelope(&for_denied).await), RefusalCode::OpeningNotInForce);
+}
+
+#[tokio::test]
+async fn only_the_publishers_gateway_learns_whether_an_opening_is_in_force() {
+    let consortium = Consortium::new().await;
+    let (opened, AddEnvelope { opening, .. }) = wanted(&consortium).await;
+    let gateway = consortium.person("gateway-hospital").links();
+    assert_eq!(gateway.in_force(&opening).await.unwrap(), opened.opening);
+    assert_eq!(refused(gateway.in_force(&hash("none")).await), RefusalCode::UnknownOpening);
+    for (who, expected) in [
+        ("carol", RefusalCode::NotPermitted),
+        ("pia", RefusalCode::NotPermitted),
+        ("gateway-payer", RefusalCode::UnknownOpening),
+        ("gateway-clinic", RefusalCode::UnknownOpening),
+    ] {
+        assert_eq!(refused(consortium.person(who).links().in_force(&opening).await), expected, "{who}");
+    }
+    let denied = consortium.open("pia", "l1", Purpose::Operations).await.opening;
+    assert_eq!(refused(gateway.in_force(&denied.transaction).await), RefusalCode::OpeningNotInForce);
+}
+
+#[tokio::test]
+async fn an_opening_is_not_in_force_after_a_revocation_a_suspension_or_a_withdrawal() {
+    for end in ["revocation", "suspension", "withdrawal"] {
+        let consortium = Consortium::new().await;
+        let (_, AddEnvelope { opening, .. }) = wanted(&consortium).await;
+        match end {
+            "revocation" => drop(consortium.person("alice").consents().revoke(&revocation("c1")).await.unwrap()),
+            "suspension" => consortium.suspend("pia", "payer").await,
+            _ => {
+                let call = WithdrawLink { link: id("l1"), reason: id("wrong patient") };
+                consortium.person("carol").links().withdraw(&call).await.unwrap();
+            }
+        }
+        let found = consortium.person("gateway-hospital").links().in_force(&opening).await;
+        assert_eq!(refused(found), RefusalCode::OpeningNotInForce, "{end}");
+    }
 }
 
 #[tokio::test]
