@@ -11,13 +11,16 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::ledger::{LedgerFailure, Notice, Position};
+use crate::ledger::{LedgerFailure, Notice, Position, Start};
 use crate::use_cases::seal_envelope::{Sealing, seal_envelope};
 
 /// Envelopes being sealed at once.
 const AT_ONCE: usize = 16;
 /// Tries for one event before it is given up and logged. The next opening by the same party asks again.
 const TRIES: u32 = 6;
+/// How far back events are read when nothing says how far they were read: some minutes of a busy channel. What is older, nobody
+/// waits for.
+const RECENT_BLOCKS: u64 = 1000;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Pause before the event stream is asked for again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +37,12 @@ pub async fn run(gateway: Arc<Gateway>, checkpoint: Checkpoint) {
 }
 
 async fn read_events(gateway: &Gateway, checkpoint: &Checkpoint) -> Result<(), CustodianError> {
-    let events = gateway.ledger.events(&gateway.organisation.signer, checkpoint.load()?);
+    let signer = &gateway.organisation.signer;
+    let start = match checkpoint.load()? {
+        Some(position) => Start::After(position),
+        None => Start::Block(gateway.ledger.height(signer).await?.saturating_sub(RECENT_BLOCKS)),
+    };
+    let events = gateway.ledger.events(signer, start);
     let mut handled = events
         .map_ok(|notice| async move {
             handle(gateway, &notice).await;
@@ -54,6 +62,7 @@ async fn handle(gateway: &Gateway, notice: &Notice) {
     for attempt in 1..=TRIES {
         match seal_envelope(gateway, event.clone()).await {
             Ok(Sealing::NotAsked) => return,
+            Ok(Sealing::TooLate) => return tracing::info!(transaction, "the opening is too old for an envelope"),
             Ok(Sealing::Added(holder)) => return tracing::info!(transaction, ?holder, "envelope added"),
             Ok(Sealing::NotWanted(code)) => return tracing::info!(transaction, %code, "envelope not wanted any more"),
             Err(error) if attempt < TRIES && is_passing(&error) => {
@@ -78,7 +87,7 @@ pub enum CustodianError {
     #[error(transparent)]
     Ledger(#[from] LedgerFailure),
     /// The checkpoint cannot be read or written.
-    #[error("checkpoint {}: {reason}; remove the file to read all events again", path.display())]
+    #[error("checkpoint {}: {reason}; remove the file to read the recent events again", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,

@@ -29,15 +29,20 @@ pub trait Ledger: Send + Sync {
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>>;
 
-    /// Events of valid transactions in ledger order, from the ledger's first on, or after a position.
-    fn events(
-        &self,
-        signer: &SigningIdentity,
-        after: Option<Position>,
-    ) -> BoxStream<'static, Result<Notice, LedgerFailure>>;
+    /// Events of valid transactions in ledger order.
+    fn events(&self, signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>>;
 
     /// The channel's height as the organisation's peer knows it.
     fn height<'a>(&'a self, signer: &'a SigningIdentity) -> BoxFuture<'a, Result<u64, LedgerFailure>>;
+}
+
+/// Where to begin with events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Behind this place.
+    After(Position),
+    /// At the beginning of this block.
+    Block(u64),
 }
 
 /// A place in the ledger's order of events.

@@ -6,7 +6,9 @@ pub mod seal_envelope;
 pub mod serve_content;
 pub mod share_link;
 
-use healthchain_rules::{Category, Envelope, LinkId, Recipient, Sealed};
+use std::time::{Duration, SystemTime};
+
+use healthchain_rules::{Category, Envelope, LedgerTime, LinkId, Recipient, Sealed};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +40,16 @@ fn seal_for(
         Some(sealed) => Ok(Envelope { holder: recipient.holder, recipient_key_hash: recipient.key.key_hash, sealed }),
         None => Err(Failure::RecipientKeyUnusable(recipient.holder)),
     }
+}
+
+fn now() -> LedgerTime {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    LedgerTime::from_milliseconds(since_1970.as_millis() as u64)
+}
+
+/// How far apart two times are, whichever is the earlier.
+fn distance(one: LedgerTime, other: LedgerTime) -> Duration {
+    Duration::from_millis(one.milliseconds().abs_diff(other.milliseconds()))
 }
 
 /// Runs work that keeps a processor busy where it does not hold up other requests.

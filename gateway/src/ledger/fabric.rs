@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use fabric_client::{ChaincodeEvent, Client, Code, ConnectOptions, Connection, Contract, Error, From as Start, Stage};
+use fabric_client::{ChaincodeEvent, Client, Code, ConnectOptions, Connection, Contract, Error, From, Stage};
 use fabric_contract::CallFailure as _;
 use fabric_msp::SigningIdentity;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use super::{Ledger, LedgerFailure, Notice, Position};
+use super::{Ledger, LedgerFailure, Notice, Position, Start};
 use crate::configuration::{Configuration, read};
 use crate::server::StartError;
 
@@ -86,14 +86,10 @@ impl Ledger for FabricLedger {
         })
     }
 
-    fn events(
-        &self,
-        signer: &SigningIdentity,
-        after: Option<Position>,
-    ) -> BoxStream<'static, Result<Notice, LedgerFailure>> {
-        let start = match after {
-            Some(Position { block, transaction }) => Start::After { block, transaction },
-            None => Start::Block(0),
+    fn events(&self, signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>> {
+        let start = match start {
+            Start::After(Position { block, transaction }) => From::After { block, transaction },
+            Start::Block(number) => From::Block(number),
         };
         let events = self.client(signer).chaincode_events(&self.channel, &self.chaincode, start);
         events.map(|event| event.map(notice).map_err(|error| failure(&error))).boxed()

@@ -1,11 +1,16 @@
 //! Key custody: sealing an envelope for somebody newly entitled, on the ledger's instruction.
 
-use healthchain_interface::{AddEnvelope, LinksClient};
-use healthchain_rules::{Holder, LedgerEvent, RefusalCode};
+use std::time::Duration;
 
-use super::seal_for;
+use healthchain_interface::{AddEnvelope, LinksClient};
+use healthchain_rules::{Decision, Holder, LedgerEvent, RefusalCode};
+
+use super::{distance, now, seal_for};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+
+/// How old an opening may be for an envelope to be sealed. As its time is the opener's, it may also lie this far in the future.
+pub const OPENING_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +19,15 @@ pub enum Sealing {
     NotAsked,
     /// An envelope was sealed and added for this holder.
     Added(Holder),
+    /// Whoever opened has long stopped waiting: the next opening asks again.
+    TooLate,
     /// The ledger does not want it any more: another one is there, or the opening is not in force.
     NotWanted(RefusalCode),
 }
 
 /// Does what an event asks of the publisher's gateway.
 pub async fn seal_envelope(gateway: &Gateway, event: LedgerEvent) -> Result<Sealing, Failure> {
-    let LedgerEvent::LinkOpened { opening, link, version, category, publisher, wanted: Some(recipient), .. } = event
-    else {
+    let LedgerEvent::LinkOpened { opening, publisher, wanted: Some(_), .. } = event else {
         return Ok(Sealing::NotAsked);
     };
     if publisher != gateway.organisation.msp_id {
@@ -29,11 +35,18 @@ pub async fn seal_envelope(gateway: &Gateway, event: LedgerEvent) -> Result<Seal
     }
 
     let added = async {
-        let payload = gateway.own_payload(&link, version, category).await?;
+        // A sealed key that was sent to be endorsed cannot be called back, even when the ledger then refuses it: so the own peer is
+        // asked first.
+        let links = LinksClient::new(gateway.own_contract());
+        let opening = links.in_force(&opening).await?;
+        if distance(opening.time, now()) > OPENING_AGE {
+            return Ok(Sealing::TooLate);
+        }
+        let Decision::Permitted { recipient, .. } = opening.decision else { return Ok(Sealing::NotAsked) };
+        let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
         let holder = recipient.holder.clone();
-        let envelope = seal_for(recipient, &payload.for_others(), &link, version, category)?;
-        let call = AddEnvelope { opening, envelope };
-        LinksClient::new(gateway.own_contract()).add_envelope(&call).await?;
+        let envelope = seal_for(recipient, &payload.for_others(), &opening.link, opening.version, opening.category)?;
+        links.add_envelope(&AddEnvelope { opening: opening.transaction, envelope }).await?;
         Ok(Sealing::Added(holder))
     };
     match added.await {

@@ -1,13 +1,14 @@
 //! The second lock: an encrypted content leaves this organisation only on the strength of a committed, permitted, recent
-//! opening by the organisation that asks, as this organisation's *own* peer knows it.
+//! opening by the organisation that asks, still in force, as this organisation's *own* peer knows it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use healthchain_interface::LinksClient;
 use healthchain_rules::{Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId};
 use tokio::time::Instant;
 
+use super::{distance, now};
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
 
@@ -26,7 +27,12 @@ pub async fn serve_content(
     let opening = committed_opening(gateway, opening).await?;
     check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
 
-    let payload = gateway.own_payload(link, version, opening.category).await?;
+    // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
+    let links = LinksClient::new(gateway.own_contract());
+    let in_force = links.in_force(&opening.transaction);
+    let (in_force, payload) = tokio::join!(in_force, gateway.own_payload(link, version, opening.category));
+    in_force?;
+    let payload = payload?;
     let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
     let content = gateway.records.fetch(name).await?;
     tracing::info!(
@@ -61,19 +67,13 @@ fn check(
     version: u32,
     now: LedgerTime,
 ) -> Result<(), Lock> {
-    let age = now.milliseconds().abs_diff(opening.time.milliseconds());
     match () {
         () if opening.organisation != *asking => Err(Lock::AnotherOrganisation),
         () if opening.link != *link => Err(Lock::AnotherLink),
         () if opening.version != version => Err(Lock::AnotherVersion),
         () if !matches!(opening.decision, Decision::Permitted { .. }) => Err(Lock::Denied),
-        () if u128::from(age) > OPENING_AGE.as_millis() => Err(Lock::TooOld),
+        () if distance(opening.time, now) > OPENING_AGE => Err(Lock::TooOld),
         () if opening.publisher != gateway.organisation.msp_id => Err(Lock::NotThePublisher),
         () => Ok(()),
     }
-}
-
-fn now() -> LedgerTime {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    LedgerTime::from_milliseconds(since_1970.as_millis() as u64)
 }

@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use healthchain_gateway::custodian::{self, Checkpoint};
+use healthchain_gateway::gateway::Patience;
 use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_rules::LedgerTime;
 use tokio::task::JoinHandle;
 
-use super::ledger::When;
-use super::world::{RECORD, World};
+use super::ledger::{When, now};
+use super::world::{PATIENCE, RECORD, World};
+
+/// Openers that do not wait for the custodian.
+const IMPATIENCE: Patience = Patience { envelope: Duration::ZERO, ..PATIENCE };
 
 fn custodian(world: &World, file: &Path) -> JoinHandle<()> {
     tokio::spawn(custodian::run(Arc::clone(&world.hospital.gateway), Checkpoint::new(file)))
@@ -56,8 +61,7 @@ async fn an_envelope_for_others_does_not_tell_where_the_record_lies_in_the_store
 
 #[tokio::test]
 async fn an_opening_while_the_custodian_was_away_is_sealed_when_it_is_back_and_none_twice() {
-    let patience = healthchain_gateway::gateway::Patience { envelope: Duration::ZERO, opening: Duration::ZERO };
-    let world = World::with_patience(patience).await;
+    let world = World::with_patience(IMPATIENCE).await;
     let file = world.hospital.folder.path().join("checkpoint.json");
     let link = world.published().await;
     assert_eq!(world.open(&world.payer, &link).await.status(), 503);
@@ -73,6 +77,50 @@ async fn an_opening_while_the_custodian_was_away_is_sealed_when_it_is_back_and_n
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.ledger.called("Links:addEnvelope"), 1);
     task.abort();
+}
+
+#[tokio::test]
+async fn no_key_is_sent_out_for_an_opening_that_is_not_in_force_any_more() {
+    let world = World::with_patience(IMPATIENCE).await;
+    let link = world.published().await;
+    assert_eq!(world.open(&world.payer, &link).await.status(), 503);
+    world.ledger.state.lock().unwrap().permitted.remove(&world.payer.msp_id);
+    nothing_is_sent_out(&world).await;
+}
+
+#[tokio::test]
+async fn without_a_checkpoint_no_key_is_sent_out_for_an_opening_of_long_ago() {
+    let world = World::with_patience(IMPATIENCE).await;
+    let link = world.published().await;
+    assert_eq!(world.open(&world.payer, &link).await.status(), 503);
+    let eleven_minutes_ago = LedgerTime::from_milliseconds(now().milliseconds() - 11 * 60_000);
+    world.ledger.state.lock().unwrap().openings.values_mut().for_each(|opening| opening.time = eleven_minutes_ago);
+    nothing_is_sent_out(&world).await;
+}
+
+#[tokio::test]
+async fn without_a_checkpoint_only_the_latest_blocks_are_read() {
+    let world = World::with_patience(IMPATIENCE).await;
+    let link = world.published().await;
+    assert_eq!(world.open(&world.payer, &link).await.status(), 503);
+    world.ledger.state.lock().unwrap().height = 1_001;
+    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.ledger.called("Links:inForce"), 0, "the opening stands in block 0");
+    task.abort();
+}
+
+/// The custodian looks at the one opening, and neither unseals nor sends a key.
+async fn nothing_is_sent_out(world: &World) {
+    let file = world.hospital.folder.path().join("checkpoint.json");
+    let task = custodian(world, &file);
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    task.abort();
+    assert_eq!(world.ledger.called("Links:inForce"), 1);
+    assert_eq!(world.ledger.called("Links:custodianEnvelope"), 0);
+    assert_eq!(world.ledger.called("Links:addEnvelope"), 0);
 }
 
 #[tokio::test]

@@ -8,11 +8,12 @@ use fabric_msp::SigningIdentity;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position};
+use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position, Start};
 use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
 use healthchain_rules::{
-    Content, Decision, Denial, Envelope, Holder, LedgerEvent, LedgerTime, Link, LinkId, LinkState, MemberId, MspId,
-    Opening, Provision, Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
+    Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
+    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Recipient,
+    Refusal, RefusalCode, Rule, TransactionId, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +53,10 @@ pub(crate) struct State {
     pub(crate) recipient_of: BTreeMap<MspId, Recipient>,
     /// Organisations whose members may open.
     pub(crate) permitted: BTreeSet<MspId>,
+    /// The channel's, 0 unless the test says otherwise.
+    pub(crate) height: u64,
+    /// Where organisations' gateways are, as they said when they entered.
+    pub(crate) gateway_urls: BTreeMap<MspId, String>,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) envelopes: Vec<(LinkId, Envelope)>,
     pub(crate) openings: BTreeMap<TransactionId, Opening>,
@@ -111,7 +116,7 @@ impl State {
         let who = self.callers.get(&hash(signer)).cloned();
         let who = who.ok_or_else(|| refused(RefusalCode::UnknownCaller))?;
         match function {
-            "height" => answer(&7),
+            "height" => answer(&self.height),
             "Links:recipients" => answer(&self.recipients),
             "Links:publish" => self.publish(&who, argument(arguments, 0)),
             "Links:link" => answer(self.link(&argument(arguments, 0))?),
@@ -120,6 +125,16 @@ impl State {
             "Links:envelope" => {
                 let opening = self.opening(&argument(arguments, 0))?;
                 answer(&self.envelope_for(&opening.link, opening))
+            }
+            "Links:inForce" => {
+                let opening = self.opening(&argument(arguments, 0))?;
+                let in_force = opening.decision.is_permitted() && self.permitted.contains(&opening.organisation);
+                answer(in_force.then_some(opening).ok_or_else(|| refused(RefusalCode::OpeningNotInForce))?)
+            }
+            "Organisations:organisation" => {
+                let msp_id: MspId = argument(arguments, 0);
+                let url = self.gateway_urls.get(&msp_id).map_or("https://localhost:1", String::as_str);
+                answer(&organisation(msp_id, url))
             }
             "Links:custodianEnvelope" => {
                 let link: LinkId = argument(arguments, 0);
@@ -251,13 +266,12 @@ impl Ledger for MemoryLedger {
         Box::pin(async move { self.call(signer, function, &arguments) })
     }
 
-    fn events(
-        &self,
-        _signer: &SigningIdentity,
-        after: Option<Position>,
-    ) -> BoxStream<'static, Result<Notice, LedgerFailure>> {
+    fn events(&self, _signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>> {
         let told = self.state.lock().unwrap().events.clone();
-        let next = after.map_or(0, |position| position.block + 1);
+        let next = match start {
+            Start::After(position) => position.block + 1,
+            Start::Block(number) => number,
+        };
         // A stream ends when its connection does: the custodian asks again from its checkpoint.
         let mut happened = self.happened.subscribe();
         let known = told.len();
@@ -269,7 +283,7 @@ impl Ledger for MemoryLedger {
     }
 
     fn height<'a>(&'a self, signer: &'a SigningIdentity) -> BoxFuture<'a, Result<u64, LedgerFailure>> {
-        Box::pin(async move { self.call(signer, "height", &[]).map(|_| 7) })
+        Box::pin(async move { self.call(signer, "height", &[]).map(|height| argument(&[height], 0)) })
     }
 }
 
@@ -279,6 +293,18 @@ pub(crate) fn transaction(number: u64) -> TransactionId {
 
 pub(crate) fn now() -> LedgerTime {
     LedgerTime::from_milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64)
+}
+
+fn organisation(msp_id: MspId, gateway_url: &str) -> Organisation {
+    let some_hash = KeyHash::from_bytes(&[7; 32]);
+    let public_key = format!("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{:A<85}A==", "").parse().unwrap();
+    let state = OrganisationState::Active {
+        encryption_key: EncryptionKey { public_key, key_hash: some_hash.clone() },
+        gateway_url: gateway_url.parse().unwrap(),
+        gateway_key_hash: some_hash,
+        entered: now(),
+    };
+    Organisation { msp_id, kind: OrganisationKind::PrimaryCare, state }
 }
 
 fn hash(identity: &SigningIdentity) -> String {

@@ -20,6 +20,7 @@ async fn the_process_is_alive_whatever_it_depends_on() {
 #[tokio::test]
 async fn readiness_tells_the_channels_height() {
     let world = World::new().await;
+    world.ledger.state.lock().unwrap().height = 7;
     let (status, report) = readiness(&world).await;
     assert_eq!((status, &report["ready"], &report["height"]), (200, &Value::Bool(true), &Value::from(7)));
 }

@@ -63,6 +63,14 @@ async fn nothing_is_given_for_a_denied_opening() {
 }
 
 #[tokio::test]
+async fn nothing_is_given_for_an_opening_that_is_not_in_force_any_more() {
+    let (world, link, opening) = opened().await;
+    assert_eq!(fetch(&world, &link, "1", opening.as_str()).await.status(), 200);
+    world.ledger.state.lock().unwrap().permitted.remove(&world.payer.msp_id);
+    problem(fetch(&world, &link, "1", opening.as_str()).await, 403, "opening-not-in-force").await;
+}
+
+#[tokio::test]
 async fn nothing_is_given_for_somebody_elses_opening() {
     let (world, link, opening) = opened().await;
     change(&world, &opening, |opening| opening.organisation = "ClinicMSP".parse().unwrap());

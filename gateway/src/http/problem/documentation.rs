@@ -64,7 +64,8 @@ documented! {
     /// Of `GET /v1/organisations`.
     OrganisationsProblems: CALLER MEMBER_CALLER LEDGER; ;
     /// Of `GET /v1/contents/{link}/{version}`.
-    ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK; UnknownEnvelope;
+    ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
+        UnknownEnvelope OpeningNotInForce;
 }
 
 /// Of `POST /v1/links/{link}/openings`.
