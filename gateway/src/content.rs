@@ -18,6 +18,8 @@ const COMMITMENT_LABEL: &[u8] = b"healthchain commitment v1";
 const KEY_BYTES: usize = 32;
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+/// Room for the header (with a media type of at most 128 characters), the nonce and the tag, in base64.
+const JWE_HEAD_BYTES: u64 = 512;
 
 /// The key of one version of one record: 32 random bytes, used for that content alone.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -114,6 +116,11 @@ impl std::fmt::Debug for ContentKey {
     }
 }
 
+/// Bytes that the JWE of a record takes at most.
+pub fn content_bytes_at_most(record_bytes: usize) -> u64 {
+    (record_bytes as u64).div_ceil(3) * 4 + JWE_HEAD_BYTES
+}
+
 /// Hex SHA-256, as the ledger holds it for an encrypted content.
 pub fn content_hash(content: &[u8]) -> String {
     hex::encode(openssl::sha::sha256(content))
@@ -122,7 +129,8 @@ pub fn content_hash(content: &[u8]) -> String {
 /// What is sealed into an envelope: the payload of a SMART Health Link, as far as Healthchain uses it.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Payload {
-    /// Where the encrypted content is had: `GET /v1/contents/{link}/{version}` of the publisher's gateway.
+    /// Where the encrypted content is had: `GET /v1/contents/{link}/{version}` of the publisher's gateway. A gateway that opens a link
+    /// takes the host from the ledger instead, so that nobody is made to call an address of the publisher's invention.
     pub url: String,
     /// The content's key.
     pub key: ContentKey,
@@ -288,6 +296,16 @@ mod tests {
             prop_assert_eq!(key.decrypt(&jwe).unwrap(), record);
             prop_assert!(key.decrypt(&noise).is_err());
             prop_assert!(Payload::from_bytes(&noise).is_err());
+        }
+    }
+
+    #[test]
+    fn no_content_is_longer_than_its_records_length_allows() {
+        let media_type = format!("application/{}", "x".repeat(128 - "application/".len()));
+        for length in [0, 1, 2, 3, 1000, 1 << 20] {
+            let jwe = fixed_key().encrypt(&media_type, &vec![b'"'; length]).unwrap();
+            let most = content_bytes_at_most(length);
+            assert!((most - 512..=most).contains(&(jwe.len() as u64)), "{length}: {} of {most}", jwe.len());
         }
     }
 

@@ -4,14 +4,15 @@ pub mod https;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use url::Url;
 
 /// One content of another organisation, asked for on the strength of a committed opening.
 #[derive(Debug, Clone, Copy)]
 pub struct ContentRequest<'a> {
     /// MSP id of the publisher.
     pub publisher: &'a str,
-    /// Where the publisher serves it, from the envelope.
-    pub url: &'a str,
+    /// Where the publisher serves it, at its address on the ledger.
+    pub url: &'a Url,
     /// Transaction id of the opening that permits the transfer.
     pub opening: &'a str,
     /// Length that the ledger holds for the content, in bytes.

@@ -44,6 +44,9 @@ pub enum Failure {
     /// The content is not what was published.
     #[error("the content is not what was published: {0}")]
     Tampered(&'static str),
+    /// The content is longer than that of the largest record that this gateway takes.
+    #[error("the content is longer than this gateway takes: {0} bytes")]
+    BeyondLimit(u64),
     /// The second lock holds.
     #[error("the second lock holds: {0:?}")]
     Locked(Lock),

@@ -58,11 +58,17 @@ pub struct Patience {
     pub envelope: Duration,
     /// For an opening that another organisation's peer has committed to arrive at the own peer.
     pub opening: Duration,
+    /// For a whole content to arrive from the publisher's gateway.
+    pub transfer: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { envelope: Duration::from_secs(10), opening: Duration::from_secs(3) }
+        Self {
+            envelope: Duration::from_secs(10),
+            opening: Duration::from_secs(3),
+            transfer: Duration::from_secs(3 * 60),
+        }
     }
 }
 
@@ -79,9 +85,7 @@ impl Gateway {
 
     /// Where a content of this organisation is had by other gateways.
     pub(crate) fn content_url(&self, link: &LinkId, version: u32) -> String {
-        let mut url = self.public_url.clone();
-        url.set_path(&format!("v1/contents/{link}/{version}"));
-        url.into()
+        content_url(self.public_url.clone(), link, version).into()
     }
 
     /// The payload of a version that this organisation published, from its own envelope on the ledger.
@@ -94,6 +98,12 @@ impl Gateway {
         let envelope = LinksClient::new(self.own_contract()).custodian_envelope(link, &version).await?;
         unseal(self.organisation.encryption_key.as_ref(), &envelope, link, version, category)
     }
+}
+
+/// Where a gateway at this address serves a content.
+pub(crate) fn content_url(mut gateway: Url, link: &LinkId, version: u32) -> Url {
+    gateway.set_path(&format!("v1/contents/{link}/{version}"));
+    gateway
 }
 
 /// Opens an envelope of a link's version with a key.

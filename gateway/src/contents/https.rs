@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use rustls::RootCertStore;
 use serde::Deserialize;
-use url::Url;
 
 use super::{ContentRequest, Contents, ContentsError};
 use crate::configuration::Configuration;
@@ -65,7 +64,7 @@ impl Contents for HttpsContents {
             let unreachable = |error: &(dyn std::error::Error + 'static)| {
                 ContentsError::Unreachable(publisher.clone(), innermost(error).to_string())
             };
-            let mut url = Url::parse(request.url).map_err(|error| unreachable(&error))?;
+            let mut url = request.url.clone();
             url.query_pairs_mut().append_pair("opening", request.opening);
 
             let response = client.get(url).send().await.map_err(|error| unreachable(&error))?;

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use healthchain_interface::{LinksClient, OpenLink, Opened};
-use healthchain_rules::{Commitment, Content, Decision, Envelope, Opening};
+use healthchain_interface::{LinksClient, OpenLink, Opened, OrganisationsClient};
+use healthchain_rules::{Commitment, Content, Decision, Envelope, Opening, OrganisationState};
 use tokio::time::Instant;
+use url::Url;
 
 use super::busy;
-use crate::content::{Payload, content_hash};
+use crate::content::{Payload, content_bytes_at_most, content_hash};
 use crate::contents::{ContentRequest, ContentsError};
 use crate::failure::Failure;
-use crate::gateway::{Gateway, unseal};
+use crate::gateway::{Gateway, content_url, unseal};
 use crate::wallet::WalletMember;
 
 /// First pause between two looks for an envelope; each further one is twice as long, up to the longest.
@@ -101,16 +102,38 @@ async fn fetch(gateway: &Gateway, opening: &Opening, content: &Content, payload:
     if opening.publisher == gateway.organisation.msp_id {
         return own_record(gateway, opening, payload).await;
     }
+    // Before anything is fetched, because it is held in memory: the length is the publisher's word.
+    if content.length > content_bytes_at_most(gateway.max_record_bytes) {
+        return Err(Failure::BeyondLimit(content.length));
+    }
+    let url = publishers_url(gateway, opening).await?;
     let request = ContentRequest {
         publisher: opening.publisher.as_str(),
-        url: &payload.url,
+        url: &url,
         opening: opening.transaction.as_str(),
         length: content.length,
     };
-    match gateway.contents.fetch(request).await {
-        Err(ContentsError::TooLong(_)) => Err(Failure::Tampered("length")),
-        fetched => Ok(fetched?),
+    match tokio::time::timeout(gateway.patience.transfer, gateway.contents.fetch(request)).await {
+        Ok(Err(ContentsError::TooLong(_))) => Err(Failure::Tampered("length")),
+        Ok(fetched) => Ok(fetched?),
+        Err(_) => Err(unreachable(opening, "the content did not arrive in time")),
     }
+}
+
+/// The content's place at the address that the ledger holds for the publisher. What host the envelope names does not count:
+/// whoever sealed it could make this gateway call any address.
+async fn publishers_url(gateway: &Gateway, opening: &Opening) -> Result<Url, Failure> {
+    let publisher = OrganisationsClient::new(gateway.own_contract()).organisation(&opening.publisher).await?;
+    let OrganisationState::Active { gateway_url, .. } = publisher.state else {
+        return Err(unreachable(opening, "it has not entered the consortium"));
+    };
+    let url =
+        Url::parse(gateway_url.as_str()).map_err(|_| unreachable(opening, "its address on the ledger is no URL"))?;
+    Ok(content_url(url, &opening.link, opening.version))
+}
+
+fn unreachable(opening: &Opening, reason: &str) -> Failure {
+    ContentsError::Unreachable(opening.publisher.to_string(), reason.to_owned()).into()
 }
 
 /// From the own store. An envelope for one person does not name the record there; the organisation's own envelope does.

@@ -1,12 +1,15 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthchain_gateway::gateway::Patience;
 use healthchain_gateway::ledger::LedgerFailure;
+use tokio::io::AsyncWriteExt as _;
+use tokio_rustls::TlsAcceptor;
 
 use super::ledger::When;
-use super::world::{Organisation, RECORD, World, problem};
+use super::world::{MAX_RECORD_BYTES, Organisation, PATIENCE, RECORD, World, own, problem};
 
 async fn shared() -> (World, String) {
     let world = World::new().await;
@@ -109,6 +112,58 @@ async fn a_publisher_that_is_down_is_told_with_the_opening() {
 }
 
 #[tokio::test]
+async fn the_publisher_is_called_where_the_ledger_says_whatever_host_the_envelope_names() {
+    let (world, link) = shared().await;
+    // The envelope names the hospital's gateway, the ledger another address.
+    let elsewhere = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", elsewhere.local_addr().unwrap().port());
+    world.ledger.state.lock().unwrap().gateway_urls.insert(world.hospital.msp_id.clone(), url);
+    let called = async {
+        drop(elsewhere.accept().await.unwrap());
+        drop(elsewhere);
+    };
+    let (response, ()) = tokio::join!(world.open(&world.payer, &link), called);
+    problem(response, 503, "publisher-unavailable").await;
+    assert_eq!(world.ledger.called("Links:opening"), 0, "the hospital's gateway was not asked");
+}
+
+#[tokio::test]
+async fn a_content_longer_than_the_largest_record_is_not_even_asked_for() {
+    let (world, link) = shared().await;
+    let largest = healthchain_gateway::content::content_bytes_at_most(MAX_RECORD_BYTES);
+    for length in [largest + 1, 4 << 30] {
+        let mut links = world.ledger.state.lock().unwrap().links.clone();
+        links.values_mut().for_each(|link| link.current.content.length = length);
+        world.ledger.state.lock().unwrap().links = links;
+        let refused = problem(world.open(&world.payer, &link).await, 502, "record-beyond-limit").await;
+        assert!(refused["opening"].is_string(), "{refused}");
+    }
+    assert_eq!(world.ledger.called("Links:opening"), 0, "the hospital's gateway was not asked");
+}
+
+#[tokio::test]
+async fn a_publisher_that_sends_a_byte_now_and_then_is_given_up_in_time() {
+    let patience = Patience { transfer: Duration::from_millis(700), ..PATIENCE };
+    let world = World::with_patience(patience).await;
+    world.entitle_payer_at_publication();
+    let link = world.published().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    world.ledger.state.lock().unwrap().gateway_urls.insert(world.hospital.msp_id.clone(), url);
+    let acceptor = TlsAcceptor::from(Arc::new(own(&world.hospital.gateway_tls).server().unwrap()));
+    let dripping = tokio::spawn(async move {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n").await.unwrap();
+        while stream.write_all(b"e").await.is_ok() && stream.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let late = problem(world.open(&world.payer, &link).await, 503, "publisher-unavailable").await;
+    assert!(late["opening"].is_string(), "{late}");
+    tokio::time::timeout(Duration::from_secs(5), dripping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_publisher_whose_peer_is_down_is_unavailable_not_refusing() {
     let (world, link) = shared().await;
     // Only the publisher's gateway asks for an opening.
@@ -154,7 +209,7 @@ async fn an_envelope_of_another_link_or_organisation_does_not_open() {
 
 #[tokio::test]
 async fn an_envelope_that_nobody_seals_is_not_waited_for_without_end() {
-    let patience = Patience { envelope: Duration::from_millis(300), opening: Duration::ZERO };
+    let patience = Patience { envelope: Duration::from_millis(300), opening: Duration::ZERO, ..PATIENCE };
     let world = World::with_patience(patience).await;
     let link = world.published().await;
     let response = world.open(&world.payer, &link).await;

@@ -25,6 +25,11 @@ use serde_json::Value;
 use super::ledger::MemoryLedger;
 
 pub(crate) const RECORD: &str = r#"{"resourceType":"Bundle","type":"collection"}"#;
+pub(crate) const PATIENCE: Patience = Patience {
+    envelope: Duration::from_secs(5),
+    opening: Duration::from_millis(250),
+    transfer: Duration::from_secs(20),
+};
 pub(crate) const MAX_RECORD_BYTES: usize = 64 << 10;
 
 pub(crate) struct World {
@@ -61,7 +66,7 @@ struct Draft {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with_patience(Patience { envelope: Duration::from_secs(5), opening: Duration::from_millis(250) }).await
+        Self::with_patience(PATIENCE).await
     }
 
     pub(crate) async fn with_patience(patience: Patience) -> Self {
@@ -198,6 +203,7 @@ impl Draft {
         ledger.enter(&self.msp_id, &signer);
         let others = [(other.0.to_owned(), other.1)];
         let url = format!("https://localhost:{}", self.listener.address().port());
+        ledger.state.lock().unwrap().gateway_urls.insert(self.msp_id.clone(), url.clone());
         let gateway = Arc::new(Gateway {
             organisation: OwnOrganisation {
                 msp_id: self.msp_id.clone(),

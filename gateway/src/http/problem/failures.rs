@@ -37,6 +37,9 @@ fn problem(failure: Failure) -> Problem {
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
         Failure::Contents(error) => contents(error),
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
+        Failure::BeyondLimit(bytes) => {
+            Problem::new(RECORD_BEYOND_LIMIT).because(format_args!("{bytes} bytes of ciphertext"))
+        }
         Failure::Locked(lock) => locked(lock).into(),
         Failure::AfterOpening { opening, failure } => problem(*failure).of_opening(opening),
         Failure::Internal(_) => INTERNAL.into(),

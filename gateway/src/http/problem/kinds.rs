@@ -148,6 +148,8 @@ kinds! {
         "The opening is permitted, but the publisher's gateway, where the record lies, cannot be reached: try again."
     PUBLISHER_REFUSED 502 "publisher-refused"
         "The opening is permitted, but the publisher's gateway refused the record."
+    RECORD_BEYOND_LIMIT 502 "record-beyond-limit"
+        "The opening is permitted, but the record is larger than this gateway takes: its operator can raise max_record_bytes."
     PUBLISHER_NOT_CONFIGURED 502 "publisher-not-configured"
         "This gateway does not know the publisher's TLS authority: its operator adds it to the configuration."
 }
