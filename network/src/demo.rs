@@ -233,8 +233,8 @@ fn describe(entry: &AuditEntry) -> Option<String> {
             };
             format!("opened a {category} for {purpose} {by}")
         }
-        Act::OpeningDenied { category, purpose, reason, .. } => {
-            format!("was denied a {category} for {purpose}: {}", reason.as_str())
+        Act::OpeningDenied { purpose, reason, .. } => {
+            format!("was denied a record for {purpose}: {}", reason.as_str())
         }
         _ => return None,
     };

@@ -87,12 +87,10 @@ pub enum Act {
         /// Under which provision.
         provision: Provision,
     },
-    /// Opening a link was denied.
+    /// Opening a link was denied. Does not say what kind of record: the one denied reads this, too.
     OpeningDenied {
         /// Which.
         link: LinkId,
-        /// What kind of record.
-        category: Category,
         /// For what.
         purpose: Purpose,
         /// Why.
@@ -151,14 +149,12 @@ pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Res
 impl Act {
     /// What an opening leaves on the trail.
     pub fn of_opening(opening: &Opening) -> Self {
-        let (link, category, purpose) = (opening.link.clone(), opening.category, opening.purpose);
+        let (link, purpose) = (opening.link.clone(), opening.purpose);
         match opening.decision.clone() {
-            Decision::Permitted { provision, .. } => {
+            Decision::Permitted { category, provision, .. } => {
                 Self::LinkOpened { link, version: opening.version, category, purpose, provision }
             }
-            Decision::Denied { reason, provision } => {
-                Self::OpeningDenied { link, category, purpose, reason, provision }
-            }
+            Decision::Denied { reason, provision } => Self::OpeningDenied { link, purpose, reason, provision },
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The decision that everything else rests on: whether somebody may have a record. Printed as a golden table.
 
-use crate::category::Category;
 use crate::consent::{ConsentBook, Effect, Grantee, Subject, Wanted};
 use crate::identifier::MemberId;
 use crate::opening::{Denial, Provision, Rule};
@@ -66,9 +65,5 @@ pub fn entitlement(
         };
         return Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through };
     }
-    let reason = match wanted.category {
-        Category::Restricted => Denial::RestrictedWithoutConsent,
-        _ => Denial::ConsentRequired,
-    };
-    Entitlement::NotEntitled { reason, provision: None }
+    Entitlement::NotEntitled { reason: Denial::ConsentRequired, provision: None }
 }

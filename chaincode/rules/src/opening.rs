@@ -27,8 +27,6 @@ pub struct Opening {
     pub link: LinkId,
     /// Its version at the time.
     pub version: u32,
-    /// What kind of record.
-    pub category: Category,
     /// Whose record.
     pub patient: MemberId,
     /// The organisation that keeps the record.
@@ -49,6 +47,8 @@ pub struct Opening {
 pub enum Decision {
     /// The opener may have this content.
     Permitted {
+        /// What kind of record. A denial does not say: that a record is restricted is not for everybody to know.
+        category: Category,
         /// By which provision.
         provision: Provision,
         /// Whose key the envelope for this opening is sealed to. When there is no such envelope yet, the publisher's gateway seals
@@ -107,9 +107,7 @@ pub enum Denial {
     PurposeNotPermitted,
     /// The patient denies it.
     PatientDenied,
-    /// A restricted record (42 CFR Part 2) needs a consent that names it, for treatment too.
-    RestrictedWithoutConsent,
-    /// Needs a consent, and none in force covers it.
+    /// Needs a consent, and none in force covers it. Does not say whether the record is restricted.
     ConsentRequired,
 }
 
@@ -123,7 +121,6 @@ impl Denial {
             Self::LinkWithdrawn => "link-withdrawn",
             Self::PurposeNotPermitted => "purpose-not-permitted",
             Self::PatientDenied => "patient-denied",
-            Self::RestrictedWithoutConsent => "restricted-without-consent",
             Self::ConsentRequired => "consent-required",
         }
     }
@@ -149,7 +146,6 @@ pub fn decide_opening(
         time: at,
         link: link.id.clone(),
         version: link.current.number,
-        category: link.category,
         patient: link.patient.clone(),
         publisher: link.publisher.clone(),
         opener: actor.member.id.clone(),
@@ -239,6 +235,7 @@ fn decide_for(opener: &Actor, link: &Link, book: &ConsentBook, purpose: Purpose,
     match entitlement(opener.subject(), &link.patient, wanted, book, purpose, at) {
         Entitlement::Entitled { provision, through } => match opener.recipient(through) {
             Some(recipient) => Decision::Permitted {
+                category: link.category,
                 provision,
                 recipient,
                 content: link.current.content.clone(),

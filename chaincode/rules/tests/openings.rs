@@ -29,7 +29,8 @@ fn a_consent_to_the_organisation_opens_through_the_organisations_key() {
     let book = book_of(&[("c1", to_payer(Effect::Permit, everything()))]);
     let pia = caller("pia", Role::PayerOfficer);
     match decision(&pia, &link("l", Category::Summary), &book, Purpose::Payment, NOW) {
-        Decision::Permitted { provision, recipient, content: found, commitment } => {
+        Decision::Permitted { category, provision, recipient, content: found, commitment } => {
+            assert_eq!(category, Category::Summary);
             assert_eq!(provision, Provision::Consent(id("c1")));
             assert_eq!(recipient, Recipient { holder: Holder::Organisation(id("payer")), key: key("payer") });
             assert_eq!(found, content());
@@ -98,8 +99,22 @@ fn clinicians_open_for_treatment_without_consent_but_no_restricted_record() {
         let clinician = caller_of(organisation, "carol", Role::Clinician);
         let open = |category| decision(&clinician, &link("l", category), &book_of(&[]), Purpose::Treatment, NOW);
         assert_eq!(provision(open(Category::Laboratory)), Provision::Rule(Rule::DirectTreatment));
-        assert_eq!(denial(open(Category::Restricted)), Denial::RestrictedWithoutConsent);
+        assert_eq!(denial(open(Category::Restricted)), Denial::ConsentRequired);
     }
+}
+
+#[test]
+fn a_denial_does_not_tell_a_restricted_record_from_another() {
+    let pia = caller("pia", Role::PayerOfficer);
+    let ask = |category| {
+        let asked = link("l", category);
+        let (opening, _) =
+            opening::decide_opening(&pia, &asked, &book_of(&[]), Purpose::Payment, hash("t"), NOW).unwrap();
+        (audit::Act::of_opening(&opening), opening)
+    };
+    let restricted = ask(Category::Restricted);
+    assert_eq!(denial(restricted.1.decision.clone()), Denial::ConsentRequired);
+    assert_eq!(restricted, ask(Category::Summary));
 }
 
 #[test]
@@ -110,7 +125,7 @@ fn a_consent_to_categories_covers_restricted_records_only_if_it_says_so() {
     let clinician = caller("carol", Role::Clinician);
     let restricted = link("l", Category::Restricted);
     let decided = decision(&clinician, &restricted, &book_of(&[("c", permit)]), Purpose::Treatment, NOW);
-    assert_eq!(denial(decided), Denial::RestrictedWithoutConsent);
+    assert_eq!(denial(decided), Denial::ConsentRequired);
 }
 
 #[test]

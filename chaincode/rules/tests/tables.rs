@@ -87,7 +87,6 @@ fn short(found: &Entitlement) -> &'static str {
         Entitlement::NotEntitled { reason, .. } => match reason {
             Denial::PurposeNotPermitted => "not for role",
             Denial::PatientDenied => "patient denies",
-            Denial::RestrictedWithoutConsent => "restricted",
             Denial::ConsentRequired => "no consent",
             other => other.as_str(),
         },

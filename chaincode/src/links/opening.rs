@@ -50,11 +50,11 @@ async fn load_envelope_of(context: &Context, opening: &Opening) -> Result<Option
 
 fn event(opening: &Opening, envelope: Option<&Envelope>) -> LedgerEvent {
     match &opening.decision {
-        Decision::Permitted { recipient, .. } => LedgerEvent::LinkOpened {
+        Decision::Permitted { category, recipient, .. } => LedgerEvent::LinkOpened {
             opening: opening.transaction.clone(),
             link: opening.link.clone(),
             version: opening.version,
-            category: opening.category,
+            category: *category,
             publisher: opening.publisher.clone(),
             patient: opening.patient.clone(),
             opener: opening.opener.clone(),

@@ -1,6 +1,6 @@
 use fabric_client::TxValidationCode;
 use futures::StreamExt as _;
-use healthchain_interface::{GrantConsent, OpenLink, Opened};
+use healthchain_interface::{GrantConsent, MemberAuditQuery, OpenLink, Opened};
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ async fn restricted_records_and_denials_stop_clinicians() {
     consortium.publish("l1", Category::Summary).await;
     for clinician in ["carol", "clara"] {
         let opened = consortium.open(clinician, "secret", Purpose::Treatment).await;
-        assert_eq!(denial(&opened), Denial::RestrictedWithoutConsent);
+        assert_eq!(denial(&opened), Denial::ConsentRequired);
     }
     let deny = GrantConsent {
         grantee: Grantee::Role(Role::Clinician),
@@ -83,6 +83,19 @@ async fn restricted_records_and_denials_stop_clinicians() {
         opened.opening.decision,
         Decision::Denied { reason: Denial::PatientDenied, provision: Some(Provision::Consent(id("c1"))) }
     );
+}
+
+#[tokio::test]
+async fn a_denied_opener_is_not_told_that_the_record_is_restricted() {
+    let consortium = Consortium::new().await;
+    consortium.publish("l1", Category::Restricted).await;
+    let opened = consortium.open("pia", "l1", Purpose::Payment).await;
+    assert_eq!(denial(&opened), Denial::ConsentRequired);
+    let query = MemberAuditQuery { member: id("pia"), page_token: None, limit: None };
+    let trail = consortium.person("pia").audit().of_member(&query).await.unwrap();
+    for told in [serde_json::to_string(&opened).unwrap(), serde_json::to_string(&trail).unwrap()] {
+        assert!(!told.contains("restricted"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use healthchain_interface::{LinksClient, OpenLink, Opened, OrganisationsClient};
-use healthchain_rules::{Commitment, Content, Decision, Envelope, Opening, OrganisationState};
+use healthchain_rules::{Category, Commitment, Content, Decision, Envelope, Opening, OrganisationState};
 use tokio::time::Instant;
 use url::Url;
 
@@ -35,22 +35,33 @@ pub struct OpenedRecord {
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
     let links = LinksClient::new(gateway.contract(&member.signer));
     let Opened { opening, envelope } = links.open(call).await?;
-    let (content, commitment) = match &opening.decision {
-        Decision::Permitted { content, commitment, .. } => (content.clone(), commitment.clone()),
+    let permitted = match &opening.decision {
+        Decision::Permitted { category, content, commitment, .. } => {
+            Permitted { category: *category, content, commitment }
+        }
         Decision::Denied { .. } => return Err(Failure::Denied(Box::new(opening))),
     };
 
-    match carry_out(gateway, member, &opening, (&content, commitment), envelope).await {
+    let record = carry_out(gateway, member, &opening, &permitted, envelope).await;
+    let content = permitted.content.clone();
+    match record {
         Ok(record) => Ok(OpenedRecord { opening, content, record }),
         Err(failure) => Err(Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }),
     }
+}
+
+/// What a permitted opening says of the record.
+struct Permitted<'a> {
+    category: Category,
+    content: &'a Content,
+    commitment: &'a Commitment,
 }
 
 async fn carry_out(
     gateway: &Gateway,
     member: &WalletMember,
     opening: &Opening,
-    (content, commitment): (&Content, Commitment),
+    permitted: &Permitted<'_>,
     envelope: Option<Envelope>,
 ) -> Result<Bytes, Failure> {
     let envelope = match envelope {
@@ -60,10 +71,10 @@ async fn carry_out(
     let keys = [&gateway.organisation.encryption_key, &member.encryption_key];
     let key = keys.into_iter().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
     let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
-    let payload = unseal(key.as_ref(), &envelope, &opening.link, opening.version, opening.category)?;
+    let payload = unseal(key.as_ref(), &envelope, &opening.link, opening.version, permitted.category)?;
 
-    let encrypted = fetch(gateway, opening, content, &payload).await?;
-    let expected = content.clone();
+    let encrypted = fetch(gateway, opening, permitted, &payload).await?;
+    let (expected, commitment) = (permitted.content.clone(), permitted.commitment.clone());
     busy(move || {
         if encrypted.len() as u64 != expected.length {
             return Err(Failure::Tampered("length"));
@@ -98,20 +109,26 @@ async fn awaited_envelope(gateway: &Gateway, member: &WalletMember, opening: &Op
     }
 }
 
-async fn fetch(gateway: &Gateway, opening: &Opening, content: &Content, payload: &Payload) -> Result<Bytes, Failure> {
+async fn fetch(
+    gateway: &Gateway,
+    opening: &Opening,
+    permitted: &Permitted<'_>,
+    payload: &Payload,
+) -> Result<Bytes, Failure> {
     if opening.publisher == gateway.organisation.msp_id {
-        return own_record(gateway, opening, payload).await;
+        return own_record(gateway, opening, permitted.category, payload).await;
     }
     // Before anything is fetched, because it is held in memory: the length is the publisher's word.
-    if content.length > content_bytes_at_most(gateway.max_record_bytes) {
-        return Err(Failure::BeyondLimit(content.length));
+    let length = permitted.content.length;
+    if length > content_bytes_at_most(gateway.max_record_bytes) {
+        return Err(Failure::BeyondLimit(length));
     }
     let url = publishers_url(gateway, opening).await?;
     let request = ContentRequest {
         publisher: opening.publisher.as_str(),
         url: &url,
         opening: opening.transaction.as_str(),
-        length: content.length,
+        length,
     };
     match tokio::time::timeout(gateway.patience.transfer, gateway.contents.fetch(request)).await {
         Ok(Err(ContentsError::TooLong(_))) => Err(Failure::Tampered("length")),
@@ -137,11 +154,16 @@ fn unreachable(opening: &Opening, reason: &str) -> Failure {
 }
 
 /// From the own store. An envelope for one person does not name the record there; the organisation's own envelope does.
-async fn own_record(gateway: &Gateway, opening: &Opening, payload: &Payload) -> Result<Bytes, Failure> {
+async fn own_record(
+    gateway: &Gateway,
+    opening: &Opening,
+    category: Category,
+    payload: &Payload,
+) -> Result<Bytes, Failure> {
     if let Some(name) = &payload.record {
         return Ok(gateway.records.fetch(name).await?);
     }
-    let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
+    let payload = gateway.own_payload(&opening.link, opening.version, category).await?;
     let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
     Ok(gateway.records.fetch(name).await?)
 }

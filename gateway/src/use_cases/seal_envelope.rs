@@ -42,10 +42,10 @@ pub async fn seal_envelope(gateway: &Gateway, event: LedgerEvent) -> Result<Seal
         if distance(opening.time, now()) > OPENING_AGE {
             return Ok(Sealing::TooLate);
         }
-        let Decision::Permitted { recipient, .. } = opening.decision else { return Ok(Sealing::NotAsked) };
-        let payload = gateway.own_payload(&opening.link, opening.version, opening.category).await?;
+        let Decision::Permitted { category, recipient, .. } = opening.decision else { return Ok(Sealing::NotAsked) };
+        let payload = gateway.own_payload(&opening.link, opening.version, category).await?;
         let holder = recipient.holder.clone();
-        let envelope = seal_for(recipient, &payload.for_others(), &opening.link, opening.version, opening.category)?;
+        let envelope = seal_for(recipient, &payload.for_others(), &opening.link, opening.version, category)?;
         links.add_envelope(&AddEnvelope { opening: opening.transaction, envelope }).await?;
         Ok(Sealing::Added(holder))
     };

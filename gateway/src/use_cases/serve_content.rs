@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use healthchain_interface::LinksClient;
-use healthchain_rules::{Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId};
+use healthchain_rules::{Category, Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId};
 use tokio::time::Instant;
 
 use super::{distance, now};
@@ -25,12 +25,12 @@ pub async fn serve_content(
     opening: &TransactionId,
 ) -> Result<Bytes, Failure> {
     let opening = committed_opening(gateway, opening).await?;
-    check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
+    let category = check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
 
     // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
     let links = LinksClient::new(gateway.own_contract());
     let in_force = links.in_force(&opening.transaction);
-    let (in_force, payload) = tokio::join!(in_force, gateway.own_payload(link, version, opening.category));
+    let (in_force, payload) = tokio::join!(in_force, gateway.own_payload(link, version, category));
     in_force?;
     let payload = payload?;
     let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
@@ -59,6 +59,7 @@ async fn committed_opening(gateway: &Gateway, id: &TransactionId) -> Result<Open
     }
 }
 
+/// What kind of record the opening is of, if it opens the lock.
 fn check(
     gateway: &Gateway,
     opening: &Opening,
@@ -66,14 +67,14 @@ fn check(
     link: &LinkId,
     version: u32,
     now: LedgerTime,
-) -> Result<(), Lock> {
-    match () {
-        () if opening.organisation != *asking => Err(Lock::AnotherOrganisation),
-        () if opening.link != *link => Err(Lock::AnotherLink),
-        () if opening.version != version => Err(Lock::AnotherVersion),
-        () if !matches!(opening.decision, Decision::Permitted { .. }) => Err(Lock::Denied),
-        () if distance(opening.time, now) > OPENING_AGE => Err(Lock::TooOld),
-        () if opening.publisher != gateway.organisation.msp_id => Err(Lock::NotThePublisher),
-        () => Ok(()),
+) -> Result<Category, Lock> {
+    match &opening.decision {
+        _ if opening.organisation != *asking => Err(Lock::AnotherOrganisation),
+        _ if opening.link != *link => Err(Lock::AnotherLink),
+        _ if opening.version != version => Err(Lock::AnotherVersion),
+        Decision::Denied { .. } => Err(Lock::Denied),
+        _ if distance(opening.time, now) > OPENING_AGE => Err(Lock::TooOld),
+        _ if opening.publisher != gateway.organisation.msp_id => Err(Lock::NotThePublisher),
+        Decision::Permitted { category, .. } => Ok(*category),
     }
 }

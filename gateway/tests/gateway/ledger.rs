@@ -11,9 +11,9 @@ use futures::stream::BoxStream;
 use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position, Start};
 use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
 use healthchain_rules::{
-    Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
-    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Recipient,
-    Refusal, RefusalCode, Rule, TransactionId, Version,
+    Category, Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link,
+    LinkId, LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision,
+    Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -183,6 +183,7 @@ impl State {
         let link = self.link(&call.link)?.clone();
         let decision = if self.permitted.contains(&organisation) {
             Decision::Permitted {
+                category: link.category,
                 provision: Provision::Rule(Rule::DirectTreatment),
                 recipient: self.recipient_of[&organisation].clone(),
                 content: link.current.content.clone(),
@@ -196,7 +197,6 @@ impl State {
             time: now(),
             link: call.link.clone(),
             version: link.current.number,
-            category: link.category,
             patient: link.patient,
             publisher: link.publisher,
             opener,
@@ -206,19 +206,19 @@ impl State {
         };
         self.openings.insert(opening.transaction.clone(), opening.clone());
         let envelope = self.envelope_for(&call.link, &opening);
-        if let (Decision::Permitted { recipient, .. }, None) = (&opening.decision, &envelope) {
-            self.tell(&opening, recipient.clone());
+        if let (Decision::Permitted { category, recipient, .. }, None) = (&opening.decision, &envelope) {
+            self.tell(&opening, *category, recipient.clone());
         }
         answer(&Opened { opening, envelope })
     }
 
-    fn tell(&mut self, opening: &Opening, wanted: Recipient) {
+    fn tell(&mut self, opening: &Opening, category: Category, wanted: Recipient) {
         let block = self.events.len() as u64;
         let event = LedgerEvent::LinkOpened {
             opening: opening.transaction.clone(),
             link: opening.link.clone(),
             version: opening.version,
-            category: opening.category,
+            category,
             publisher: opening.publisher.clone(),
             patient: opening.patient.clone(),
             opener: opening.opener.clone(),

@@ -102,9 +102,6 @@ pub(super) fn denial(reason: Denial) -> &'static str {
         Denial::LinkWithdrawn => "The publisher withdrew this link; it opens to nobody.",
         Denial::PurposeNotPermitted => "Your role never opens records for this purpose.",
         Denial::PatientDenied => "The patient denies you this record.",
-        Denial::RestrictedWithoutConsent => {
-            "A restricted record needs a consent of the patient that names its category."
-        }
         Denial::ConsentRequired => {
             "You need the patient's consent for this purpose, and none in force covers this record."
         }
@@ -112,14 +109,13 @@ pub(super) fn denial(reason: Denial) -> &'static str {
 }
 
 /// Every denial, for the documentation.
-pub(crate) const DENIALS: [Denial; 8] = [
+pub(crate) const DENIALS: [Denial; 7] = [
     Denial::MemberSuspended,
     Denial::MemberRetired,
     Denial::OrganisationNotActive,
     Denial::LinkWithdrawn,
     Denial::PurposeNotPermitted,
     Denial::PatientDenied,
-    Denial::RestrictedWithoutConsent,
     Denial::ConsentRequired,
 ];
 
