@@ -56,23 +56,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// Refuses a record that is announced to be larger than `limit` bytes.
+pub(crate) fn require_length_within(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    if announced(headers).is_some_and(|length| length > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+}
+
 /// Reads a record, at most `limit` bytes. It is held in memory whole.
 pub(crate) async fn record(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(RECORD_TOO_LARGE).because(format!("at most {limit} bytes"));
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    let mut record = BytesMut::with_capacity(announced.unwrap_or(0) as usize);
+    require_length_within(headers, limit)?;
+    let mut record = BytesMut::with_capacity(announced(headers).unwrap_or(0) as usize);
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Problem::new(MALFORMED_BODY).because(error))?;
         if record.len() + chunk.len() > limit {
-            return Err(too_large());
+            return Err(too_large(limit));
         }
         record.extend_from_slice(&chunk);
     }
     if record.is_empty() { Err(RECORD_EMPTY.into()) } else { Ok(record.freeze()) }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(RECORD_TOO_LARGE).because(format!("at most {limit} bytes"))
 }
 
 /// The record's media type. Forms are refused: what arrives then is not the record but its wrapping, and a form is what curl

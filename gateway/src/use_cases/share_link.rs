@@ -37,22 +37,47 @@ pub enum Shared {
     Before(Link),
 }
 
-/// Publishes a record. The link's id follows from the member and its idempotency key, so that a repeated request finds what
-/// the first one did, even when nobody knows what became of that one.
-pub async fn share_link(
+/// What the ledger says before the record itself is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prospect {
+    /// The member may publish, sealed to these recipients.
+    New(LinkId, Vec<Recipient>),
+    /// An earlier request with the same key has published this.
+    Published(Link),
+}
+
+/// Asks the ledger whether the member may publish about this patient, and to whom it is sealed. The link's id follows from the member
+/// and its idempotency key, so that a repeated request finds what the first one did, even when nobody knows what became of that
+/// one.
+pub async fn may_share(
     gateway: &Gateway,
     member: &WalletMember,
     idempotency_key: &str,
-    record: Record,
-) -> Result<Shared, Failure> {
+    patient: &MemberId,
+    category: Category,
+) -> Result<Prospect, Failure> {
     let id = link_id(&member.id, idempotency_key);
     let links = LinksClient::new(gateway.contract(&member.signer));
-    let query = RecipientsQuery { patient: record.patient.clone(), category: record.category };
+    let query = RecipientsQuery { patient: patient.clone(), category };
     let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
-    if let Some(link) = earlier? {
-        return same_record(gateway, link, record).await;
+    match earlier? {
+        Some(link) => Ok(Prospect::Published(link)),
+        None => Ok(Prospect::New(id, recipients?)),
     }
-    let recipients = recipients?;
+}
+
+/// Publishes a record, after [`may_share`] for its patient and category.
+pub async fn share_link(
+    gateway: &Gateway,
+    member: &WalletMember,
+    prospect: Prospect,
+    record: Record,
+) -> Result<Shared, Failure> {
+    let (id, recipients) = match prospect {
+        Prospect::New(id, recipients) => (id, recipients),
+        Prospect::Published(link) => return same_record(gateway, link, record).await,
+    };
+    let links = LinksClient::new(gateway.contract(&member.signer));
 
     let encrypted = encrypt(&record).await?;
     let content_length = encrypted.jwe.len() as u64;

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_rules::{Refusal, RefusalCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::ledger::When;
 use super::world::{MAX_RECORD_BYTES, World, own, problem, root};
 
 async fn publish(world: &World, query: &str, headers: &[(&str, &str)], body: Vec<u8>) -> reqwest::Response {
@@ -142,6 +145,28 @@ async fn a_client_that_waits_to_be_told_to_go_on_is_told_at_once_that_its_record
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn who_may_not_publish_is_refused_before_the_record_is_sent() {
+    let world = World::new().await;
+    let (status, message) = Refusal::new(RefusalCode::NotPermitted, "said by the test").into();
+    let refused = LedgerFailure::Refused { status: i32::from(status), message };
+    world.ledger.fail_next("Links:recipients", When::Before, refused);
+    let mut stream = announce(&world, MAX_RECORD_BYTES, "Connection: close").await;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403");
+    assert_eq!(world.ledger.called("Links:publish"), 0);
+}
+
+#[tokio::test]
+async fn publishing_asks_the_ledger_two_questions_and_submits_once() {
+    let world = World::new().await;
+    world.published().await;
+    let mut calls = world.ledger.state.lock().unwrap().calls.clone();
+    calls.sort();
+    assert_eq!(calls, ["Links:link", "Links:publish", "Links:recipients"]);
 }
 
 /// Sends the head of a publication whose body is yet to come.

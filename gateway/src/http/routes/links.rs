@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::input::{self, Path, Query};
 use crate::http::problem::{LinkProblems, PermittedProblems, Problem, PublishProblems, WithdrawalProblems};
-use crate::use_cases::share_link::{Record, Shared, share_link};
+use crate::use_cases::share_link::{Record, Shared, may_share, share_link};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,10 +50,14 @@ pub(crate) async fn publish(
 ) -> Result<Response, Problem> {
     let key = input::idempotency_key(&headers)?;
     let media_type = input::media_type(&headers)?;
+    let PublishQuery { patient, category } = query;
+    input::require_length_within(&headers, gateway.max_record_bytes)?;
+    // Who may not publish is refused before the record is taken into memory.
+    let prospect = may_share(&gateway, &member, key, &patient, category).await?;
     let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
 
-    let record = Record { patient: query.patient, category: query.category, media_type, bytes };
-    let (status, link) = match share_link(&gateway, &member, key, record).await? {
+    let record = Record { patient, category, media_type, bytes };
+    let (status, link) = match share_link(&gateway, &member, prospect, record).await? {
         Shared::Now(link) => (StatusCode::CREATED, link),
         Shared::Before(link) => (StatusCode::OK, link),
     };
