@@ -1,8 +1,13 @@
+use std::time::Duration;
+
 use healthchain_gateway::ledger::LedgerFailure;
 use serde_json::Value;
 
 use super::ledger::When;
 use super::world::World;
+
+/// Readiness is asked for anew after a second.
+const FRESH: Duration = Duration::from_millis(1100);
 
 async fn readiness(world: &World) -> (u16, Value) {
     let response = world.hospital.client(None).get(world.hospital.at("/readyz")).send().await.unwrap();
@@ -34,11 +39,24 @@ async fn readiness_tells_which_dependency_fails() {
     let peer = report["peer"].as_str().unwrap();
     assert!(peer.starts_with("unavailable") && !peer.contains("127.0.0.1"), "{peer}");
 
+    tokio::time::sleep(FRESH).await;
     std::fs::remove_dir(world.hospital.records()).unwrap();
     std::fs::write(world.hospital.records(), "a file where the folder was").unwrap();
     let (status, report) = readiness(&world).await;
     assert_eq!((status, report["peer"].as_str()), (503, Some("ok")));
     assert!(report["records"].as_str().unwrap().starts_with("unavailable"));
+}
+
+#[tokio::test]
+async fn however_many_ask_for_readiness_the_peer_is_asked_once_a_second() {
+    let world = World::new().await;
+    for (status, _) in futures::future::join_all((0..20).map(|_| readiness(&world))).await {
+        assert_eq!(status, 200);
+    }
+    assert_eq!(world.ledger.called("height"), 1);
+    tokio::time::sleep(FRESH).await;
+    readiness(&world).await;
+    assert_eq!(world.ledger.called("height"), 2);
 }
 
 #[tokio::test]

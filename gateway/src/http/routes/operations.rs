@@ -1,13 +1,19 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::gateway::Gateway;
 use crate::use_cases::check_readiness::{Readiness, check_readiness};
+
+/// How long an answer about the dependencies serves.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The process is alive.
 #[derive(Serialize, JsonSchema)]
@@ -32,6 +38,28 @@ pub(crate) struct ReadinessReport {
     height: Option<u64>,
 }
 
+/// What the dependencies said last: however often strangers ask, they are asked once in [`FRESH`].
+#[derive(Default)]
+pub(crate) struct LatestReadiness(Mutex<Option<(Instant, Readiness)>>);
+
+impl LatestReadiness {
+    async fn of(&self, gateway: &Gateway) -> Readiness {
+        // Held while the dependencies are asked: whoever comes meanwhile waits for the same answer.
+        let mut latest = self.0.lock().await;
+        if let Some((at, readiness)) = &*latest
+            && at.elapsed() < FRESH
+        {
+            return readiness.clone();
+        }
+        let readiness = check_readiness(gateway).await;
+        if readiness.peer.is_err() || readiness.records.is_err() {
+            tracing::warn!(peer = ?readiness.peer, records = ?readiness.records, "not ready");
+        }
+        *latest = Some((Instant::now(), readiness.clone()));
+        readiness
+    }
+}
+
 /// Whether the process is alive
 #[utoipa::path(get, path = "/healthz", tag = "operations",
     responses((status = 200, description = "It is", body = ref("#/components/schemas/Health"))))]
@@ -45,12 +73,12 @@ pub(crate) async fn healthz() -> Json<Health> {
         (status = 200, description = "It can", body = ref("#/components/schemas/ReadinessReport")),
         (status = 503, description = "It cannot, and why", body = ref("#/components/schemas/ReadinessReport")),
     ))]
-pub(crate) async fn readyz(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<ReadinessReport>) {
-    let Readiness { peer, records } = check_readiness(&gateway).await;
+pub(crate) async fn readyz(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(latest): Extension<Arc<LatestReadiness>>,
+) -> (StatusCode, Json<ReadinessReport>) {
+    let Readiness { peer, records } = latest.of(&gateway).await;
     let ready = peer.is_ok() && records.is_ok();
-    if !ready {
-        tracing::warn!(?peer, ?records, "not ready");
-    }
     // The route asks for no certificate: which dependency fails is said, its addresses and paths stay in the log.
     let state = |works: bool, remedy: &str| if works { "ok".to_owned() } else { format!("unavailable: {remedy}") };
     let report = ReadinessReport {
