@@ -1,6 +1,8 @@
 //! HTTP in: who calls, what is asked, and how each failure is answered.
 
+mod body_time;
 mod caller;
+pub mod connections;
 mod input;
 mod linger;
 pub mod listener;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use healthchain_gateway::configuration::Configuration;
 use healthchain_gateway::server::{self, StartError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +35,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), StartError> {
+    raise_file_limit();
     let configuration = Configuration::load(&arguments.config)?;
     let running = server::start(&configuration).await?;
     tracing::info!(organisation = %configuration.msp_id, address = %running.address(), "listening");
@@ -41,6 +43,14 @@ async fn run(arguments: &Arguments) -> Result<(), StartError> {
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
+}
+
+/// Every connection takes a file descriptor; what a shell allows by default is soon used up.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 /// Waits for Ctrl-C or a polite kill.

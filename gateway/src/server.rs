@@ -13,7 +13,8 @@ use crate::configuration::{Configuration, ConfigurationError, read};
 use crate::contents::https::HttpsContents;
 use crate::custodian::{self, Checkpoint};
 use crate::gateway::{Gateway, OwnOrganisation, Patience};
-use crate::http::listener::{Peer, TlsListener};
+use crate::http::connections::{self, Limits};
+use crate::http::listener::TlsListener;
 use crate::http::router::router;
 use crate::ledger::fabric::FabricLedger;
 use crate::records::RecordsError;
@@ -76,25 +77,16 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     let checkpoint = Checkpoint::new(&configuration.checkpoint);
     let listen = configuration.listen;
     let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
-    let mut running = serve(Arc::clone(&gateway), listener);
+    let mut running = serve(Arc::clone(&gateway), listener, Limits::default());
     running.custodian = Some(tokio::spawn(custodian::run(gateway, checkpoint)));
     Ok(running)
 }
 
 /// Serves a gateway that was put together elsewhere, without a key custodian.
-pub fn serve(gateway: Arc<Gateway>, listener: TlsListener) -> Running {
+pub fn serve(gateway: Arc<Gateway>, listener: TlsListener, limits: Limits) -> Running {
     let address = listener.address();
-    let (stop, mut stopped) = watch::channel(false);
-    let service = router(gateway).into_make_service_with_connect_info::<Peer>();
-    let server = tokio::spawn(async move {
-        let until_stopped = async move {
-            // An error means that the handle was dropped, which stops the gateway as well.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until_stopped).await {
-            tracing::error!(%error, "the listener failed");
-        }
-    });
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(connections::serve(listener, router(gateway), limits, stopped));
     Running { address, stop, server, custodian: None }
 }
 

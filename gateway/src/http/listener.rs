@@ -1,20 +1,21 @@
 //! The HTTPS listener: TCP connections in, TLS streams with the peer's certificates out.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes under way at once; further connections wait in the operating system's queue.
+/// Handshakes under way at once; a further connection takes the place of the oldest.
 const HANDSHAKES: usize = 256;
 
 /// Who is at the other end of a connection.
@@ -46,45 +47,29 @@ impl TlsListener {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-}
 
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = Peer;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    /// The next connection whose handshake is done.
+    pub async fn accept(&mut self) -> (TlsStream<TcpStream>, Peer) {
         match self.accepted.recv().await {
             Some(connection) => connection,
             // Only when the runtime shuts down: there is nothing more to accept.
             None => std::future::pending().await,
         }
     }
-
-    fn local_addr(&self) -> std::io::Result<Peer> {
-        Ok(Peer { address: self.address, certificates: Arc::new([]) })
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        stream.remote_addr().clone()
-    }
 }
 
 async fn accept(mut listener: TcpListener, acceptor: TlsAcceptor, sender: mpsc::Sender<(TlsStream<TcpStream>, Peer)>) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let mut handshakes = VecDeque::new();
     loop {
-        let permit = Arc::clone(&handshakes).acquire_owned().await.expect("the semaphore is never closed");
         // axum's own accept loop: it waits and tries again when the process has no file descriptor left.
         let (stream, address) = tokio::select! {
             accepted = Listener::accept(&mut listener) => accepted,
             () = sender.closed() => return,
         };
+        make_room(&mut handshakes);
         let (acceptor, sender) = (acceptor.clone(), sender.clone());
-        tokio::spawn(async move {
-            let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream)).await;
-            drop(permit);
-            match handshake {
+        let handshake = tokio::spawn(async move {
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(acceptor, stream)).await {
                 Ok(Ok(stream)) => {
                     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
                     // An error means that the server has stopped; the connection ends with it.
@@ -94,6 +79,19 @@ async fn accept(mut listener: TcpListener, acceptor: TlsAcceptor, sender: mpsc::
                 Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
             }
         });
+        handshakes.push_back(handshake.abort_handle());
+    }
+}
+
+/// Gives up the oldest handshake when too many are under way: an honest one takes milliseconds, so it is one that says nothing.
+fn make_room(handshakes: &mut VecDeque<AbortHandle>) {
+    if handshakes.len() >= HANDSHAKES {
+        handshakes.retain(|handshake| !handshake.is_finished());
+    }
+    if handshakes.len() >= HANDSHAKES
+        && let Some(oldest) = handshakes.pop_front()
+    {
+        oldest.abort();
     }
 }
 

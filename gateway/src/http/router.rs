@@ -7,7 +7,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::Value;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
@@ -17,9 +17,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use super::body_time::bound_body_time;
 use super::linger::linger;
 use super::openapi;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
+use super::routes::operations::LatestReadiness;
 use super::routes::{audit, consents, contents, links, members, openings, operations, organisations};
 use crate::gateway::Gateway;
 
@@ -63,6 +65,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(|| std::future::ready(Problem::new(METHOD_NOT_ALLOWED)))
         .layer(DefaultBodyLimit::max(JSON_BYTES))
         .layer(axum::middleware::from_fn(linger))
+        .layer(axum::middleware::from_fn(bound_body_time))
+        .layer(Extension(Arc::new(LatestReadiness::default())))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(

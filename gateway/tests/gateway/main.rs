@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 mod callers;
+mod connections;
 mod custody;
 mod ledger;
 mod opening;

@@ -11,6 +11,7 @@ use fabric_msp::SigningIdentity;
 use fabric_msp::issue::{Authority, Issued, Request};
 use healthchain_gateway::contents::https::HttpsContents;
 use healthchain_gateway::gateway::{Gateway, OwnOrganisation, Patience};
+use healthchain_gateway::http::connections::Limits;
 use healthchain_gateway::http::listener::TlsListener;
 use healthchain_gateway::ledger::Ledger;
 use healthchain_gateway::records::object_store::ObjectRecords;
@@ -220,7 +221,7 @@ impl Draft {
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
         });
         Organisation {
-            running: Some(serve(Arc::clone(&gateway), self.listener)),
+            running: Some(serve(Arc::clone(&gateway), self.listener, Limits::default())),
             msp_id: self.msp_id,
             tls_root: self.tls_root,
             signing_root: self.signing_root,
