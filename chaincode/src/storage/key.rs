@@ -76,3 +76,15 @@ fn key(object_type: &str, attributes: &[&str]) -> String {
     composite_key(object_type, attributes)
         .expect("object types are not empty, and parsed attributes hold no reserved character")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signing_key_is_known_under_each_organisation_apart() {
+        let key_hash: KeyHash = "ab".repeat(32).parse().unwrap();
+        let of = |msp_id: &str| key_holder(&msp_id.parse().unwrap(), &key_hash);
+        assert_ne!(of("HospitalMSP"), of("ClinicMSP"));
+    }
+}
