@@ -2,18 +2,22 @@
 
 use openssl::base64::encode_block;
 
-use super::{Authority, IssueError, now};
+use super::{Authority, DAY, IssueError, now};
 use crate::{Certificate, der, signature};
 
 const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[6, 3, 0x55, 0x1d, 0x23];
 const CRL_NUMBER: &[u8] = &[6, 3, 0x55, 0x1d, 0x14];
 
+const SECONDS_TO_NEXT: i64 = 3650 * DAY;
+
 impl Authority {
     /// A revocation list of these certificates, PEM. `number` must grow from list to list; the list replaces all before it,
     /// so name every revoked certificate each time. Peers act on it once it is in the channel's configuration.
     pub fn revocation_list(&self, revoked: &[&Certificate], number: u32) -> Result<String, IssueError> {
         let time = der::tagged(0x17, utc_time(now()).as_bytes());
+        // RFC 5280 wants to know when the next list comes, and some verifiers take no list without.
+        let next = der::tagged(0x17, utc_time(now() + SECONDS_TO_NEXT).as_bytes());
         let entries: Vec<Vec<u8>> =
             revoked.iter().map(|certificate| der::sequence(&[&integer(certificate.serial()), &time])).collect();
         let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
@@ -29,6 +33,7 @@ impl Authority {
             ECDSA_WITH_SHA256,
             &self.x509.subject_name().to_der()?,
             &time,
+            &next,
             &revoked,
             &der::tagged(0xa0, &extensions),
         ]);
