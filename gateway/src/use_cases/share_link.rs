@@ -43,7 +43,7 @@ pub enum Prospect {
     /// The member may publish, sealed to these recipients.
     New(LinkId, Vec<Recipient>),
     /// An earlier request with the same key has published this.
-    Published(Link),
+    Published(Box<Link>),
 }
 
 /// Asks the ledger whether the member may publish about this patient, and to whom it is sealed. The link's id follows from the member
@@ -61,7 +61,7 @@ pub async fn may_share(
     let query = RecipientsQuery { patient: patient.clone(), category };
     let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
     match earlier? {
-        Some(link) => Ok(Prospect::Published(link)),
+        Some(link) => Ok(Prospect::Published(Box::new(link))),
         None => Ok(Prospect::New(id, recipients?)),
     }
 }
@@ -75,7 +75,7 @@ pub async fn share_link(
 ) -> Result<Shared, Failure> {
     let (id, recipients) = match prospect {
         Prospect::New(id, recipients) => (id, recipients),
-        Prospect::Published(link) => return same_record(gateway, link, record).await,
+        Prospect::Published(link) => return same_record(gateway, *link, record).await,
     };
     let links = LinksClient::new(gateway.contract(&member.signer));
 
