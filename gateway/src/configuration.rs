@@ -61,6 +61,9 @@ pub struct TlsConfiguration {
     pub key: PathBuf,
     /// The authority that issues the members' TLS client certificates.
     pub member_root: PathBuf,
+    /// That authority's revocation list; without one, only the wallet unbinds a certificate.
+    #[serde(default)]
+    pub crl: Option<PathBuf>,
 }
 
 /// PEM files of the gateway's own identity.
@@ -137,7 +140,7 @@ impl Configuration {
             &mut self.identity.encryption_key,
         ];
         let others = self.organisations.iter_mut().map(|organisation| &mut organisation.tls_root);
-        for path in own.into_iter().chain(others) {
+        for path in own.into_iter().chain(&mut self.tls.crl).chain(others) {
             *path = folder.join(&*path);
         }
     }

@@ -9,6 +9,7 @@ pub mod content;
 pub mod contents;
 pub mod custodian;
 pub mod failure;
+mod file_stamp;
 pub mod gateway;
 pub mod http;
 pub mod ledger;

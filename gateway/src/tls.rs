@@ -4,6 +4,8 @@
 //! possession of the key. Whether it is trusted, and for what, is judged with each request ([`Trust::judge`]), so that a
 //! caller reads *why* it is refused instead of seeing a broken connection.
 
+mod revocation;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
+use self::revocation::Revocations;
 use crate::configuration::{Configuration, ConfigurationError, read};
 
 /// Common name of every gateway's TLS certificate.
@@ -103,8 +106,14 @@ fn store(file: &str, pem: &[u8]) -> Result<RootCertStore, TlsError> {
 /// The authorities whose certificates count here.
 #[derive(Debug)]
 pub struct Trust {
-    members: Arc<dyn ClientCertVerifier>,
+    members: Members,
     gateways: BTreeMap<String, Arc<dyn ClientCertVerifier>>,
+}
+
+#[derive(Debug)]
+enum Members {
+    Issued(Arc<dyn ClientCertVerifier>),
+    NotRevoked(Revocations),
 }
 
 /// Whose a trusted certificate is.
@@ -122,6 +131,9 @@ pub enum Distrust {
     /// Its period has ended, or has not begun.
     #[error("the client certificate is expired or not yet valid")]
     OutsideItsPeriod,
+    /// The authority that issued it has revoked it.
+    #[error("the client certificate is revoked")]
+    Revoked,
     /// No known authority issued it, or not for TLS clients, or it is another organisation's but not its gateway's.
     #[error("the client certificate was not issued for this by an authority that is trusted here")]
     NotTrusted,
@@ -133,21 +145,40 @@ impl Trust {
         members: RootCertStore,
         gateways: impl IntoIterator<Item = (String, RootCertStore)>,
     ) -> Result<Self, TlsError> {
-        let gateways = gateways.into_iter().map(|(msp_id, roots)| Ok((msp_id, verifier(roots)?)));
-        Ok(Self { members: verifier(members)?, gateways: gateways.collect::<Result<_, TlsError>>()? })
+        let members = Members::Issued(verifier(members)?);
+        Ok(Self { members, gateways: verifiers(gateways)? })
+    }
+
+    /// The same, and members' certificates on this revocation list (a PEM file) do not count.
+    pub fn with_revocations(
+        members: RootCertStore,
+        revocations: &Path,
+        gateways: impl IntoIterator<Item = (String, RootCertStore)>,
+    ) -> Result<Self, TlsError> {
+        let members = Members::NotRevoked(Revocations::open(members, revocations)?);
+        Ok(Self { members, gateways: verifiers(gateways)? })
     }
 
     /// Reads the files that the configuration names.
     pub fn load(configuration: &Configuration) -> Result<Self, TlsError> {
         let gateways =
             configuration.organisations.iter().map(|other| Ok((other.msp_id.clone(), roots(&other.tls_root)?)));
-        Self::new(roots(&configuration.tls.member_root)?, gateways.collect::<Result<Vec<_>, TlsError>>()?)
+        let gateways = gateways.collect::<Result<Vec<_>, TlsError>>()?;
+        let members = roots(&configuration.tls.member_root)?;
+        match &configuration.tls.crl {
+            Some(crl) => Self::with_revocations(members, crl, gateways),
+            None => Self::new(members, gateways),
+        }
     }
 
     /// Whose this chain (leaf first) is, at this time.
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Holder<'_>, Distrust> {
         let [leaf, intermediates @ ..] = chain else { return Err(Distrust::NotTrusted) };
-        let mut distrust = match verify(&self.members, leaf, intermediates, now) {
+        let members = match &self.members {
+            Members::Issued(verifier) => Arc::clone(verifier),
+            Members::NotRevoked(revocations) => revocations.verifier(),
+        };
+        let mut distrust = match verify(&members, leaf, intermediates, now) {
             Ok(()) => return Ok(Holder::Member),
             Err(distrust) => distrust,
         };
@@ -156,11 +187,17 @@ impl Trust {
                 Ok(()) if is_gateway(leaf) => return Ok(Holder::Gateway(msp_id)),
                 Ok(()) => return Err(Distrust::NotTrusted),
                 Err(Distrust::OutsideItsPeriod) => distrust = Distrust::OutsideItsPeriod,
-                Err(Distrust::NotTrusted) => {}
+                Err(Distrust::NotTrusted | Distrust::Revoked) => {}
             }
         }
         Err(distrust)
     }
+}
+
+fn verifiers(
+    roots: impl IntoIterator<Item = (String, RootCertStore)>,
+) -> Result<BTreeMap<String, Arc<dyn ClientCertVerifier>>, TlsError> {
+    roots.into_iter().map(|(msp_id, roots)| Ok((msp_id, verifier(roots)?))).collect()
 }
 
 fn verifier(roots: RootCertStore) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
@@ -183,6 +220,13 @@ fn verify(
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         )) => Err(Distrust::OutsideItsPeriod),
+        Err(Error::InvalidCertificate(CertificateError::Revoked)) => Err(Distrust::Revoked),
+        Err(Error::InvalidCertificate(CertificateError::UnknownRevocationStatus)) => {
+            tracing::warn!(
+                "no revocation list covers a client certificate's authority: add that authority's to [tls] crl"
+            );
+            Err(Distrust::NotTrusted)
+        }
         Err(_) => Err(Distrust::NotTrusted),
     }
 }

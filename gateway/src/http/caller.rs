@@ -11,7 +11,8 @@ use rustls::pki_types::UnixTime;
 use super::listener::Peer;
 use super::problem::{
     CLIENT_CERTIFICATE_MISSING, CLIENT_CERTIFICATE_NOT_BOUND, CLIENT_CERTIFICATE_NOT_TRUSTED,
-    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, CROSS_SITE_REQUEST, INTERNAL, Kind, NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
+    CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, CLIENT_CERTIFICATE_REVOKED, CROSS_SITE_REQUEST, INTERNAL, Kind,
+    NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
 };
 use crate::gateway::Gateway;
 use crate::tls::{Distrust, Holder};
@@ -69,6 +70,7 @@ fn judge<'a>(peer: &Peer, gateway: &'a Gateway) -> Result<Holder<'a>, Kind> {
     }
     gateway.trust.judge(&peer.certificates, UnixTime::now()).map_err(|distrust| match distrust {
         Distrust::OutsideItsPeriod => CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD,
+        Distrust::Revoked => CLIENT_CERTIFICATE_REVOKED,
         Distrust::NotTrusted => CLIENT_CERTIFICATE_NOT_TRUSTED,
     })
 }

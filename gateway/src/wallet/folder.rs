@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{Wallet, WalletMember};
 use crate::configuration::{ConfigurationError, read};
+use crate::file_stamp::FileStamp;
 use crate::sealing::SealingError;
 use crate::sealing::software::SoftwareKey;
 
@@ -23,9 +24,13 @@ use crate::sealing::software::SoftwareKey;
 const REREAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Members by the SHA-256 of their TLS client certificate.
-type Members = HashMap<[u8; 32], Arc<WalletMember>>;
+type Members = HashMap<[u8; 32], Entry>;
 
-/// A wallet in a folder. A member that is added while the gateway runs is found at its first request.
+/// The files of a member's folder.
+const FILES: [&str; 4] = ["certificate.pem", "key.pem", "encryption.pem", "tls-certificate.pem"];
+
+/// A wallet in a folder. A member that is added while the gateway runs is found at its first request, and one that is removed or
+/// bound to another certificate is not found from the next request on.
 pub struct FolderWallet {
     folder: PathBuf,
     msp_id: String,
@@ -35,6 +40,18 @@ pub struct FolderWallet {
 struct State {
     members: Members,
     read_at: Instant,
+}
+
+struct Entry {
+    folder: PathBuf,
+    stamps: [Option<FileStamp>; FILES.len()],
+    member: Arc<WalletMember>,
+}
+
+impl Entry {
+    fn is_as_read(&self) -> bool {
+        self.stamps == stamps(&self.folder)
+    }
 }
 
 /// Why a wallet cannot be read.
@@ -58,8 +75,8 @@ impl FolderWallet {
     pub fn open(folder: &Path, msp_id: &str) -> Result<Self, WalletError> {
         let mut members = Members::new();
         for member in member_folders(folder)? {
-            let (binding, member) = load(&member, msp_id)?;
-            members.insert(binding, Arc::new(member));
+            let (binding, entry) = load(&member, msp_id)?;
+            members.insert(binding, entry);
         }
         let state = RwLock::new(State { members, read_at: Instant::now() });
         Ok(Self { folder: folder.to_owned(), msp_id: msp_id.to_owned(), state })
@@ -70,19 +87,25 @@ impl Wallet for FolderWallet {
     fn holder_of<'a>(&'a self, certificate: &'a [u8]) -> BoxFuture<'a, Option<Arc<WalletMember>>> {
         Box::pin(async move {
             let binding = openssl::sha::sha256(certificate);
-            if let Some(member) = self.state.read().await.members.get(&binding) {
-                return Some(Arc::clone(member));
+            if let Some(entry) = self.state.read().await.members.get(&binding)
+                && entry.is_as_read()
+            {
+                return Some(Arc::clone(&entry.member));
             }
             let mut state = self.state.write().await;
-            if state.read_at.elapsed() >= REREAD_INTERVAL {
+            let is_outdated = state.members.get(&binding).is_some_and(|entry| !entry.is_as_read());
+            if is_outdated || state.read_at.elapsed() >= REREAD_INTERVAL {
                 let (folder, msp_id) = (self.folder.clone(), self.msp_id.clone());
                 match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id)).await {
                     Ok(members) => state.members = members,
-                    Err(error) => tracing::error!(%error, "the wallet could not be read again"),
+                    Err(error) => {
+                        tracing::error!(%error, "the wallet could not be read again");
+                        state.members.remove(&binding);
+                    }
                 }
                 state.read_at = Instant::now();
             }
-            state.members.get(&binding).map(Arc::clone)
+            state.members.get(&binding).map(|entry| Arc::clone(&entry.member))
         })
     }
 }
@@ -96,7 +119,7 @@ fn read_again(folder: &Path, msp_id: &str) -> Members {
     let loaded = folders.iter().filter_map(|folder| {
         load(folder, msp_id).inspect_err(|error| tracing::error!(%error, "a member is passed over")).ok()
     });
-    loaded.map(|(binding, member)| (binding, Arc::new(member))).collect()
+    loaded.collect()
 }
 
 fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
@@ -111,8 +134,13 @@ fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
     Ok(folders)
 }
 
+fn stamps(folder: &Path) -> [Option<FileStamp>; FILES.len()] {
+    FILES.map(|file| FileStamp::of(&folder.join(file)))
+}
+
 /// The hash of the bound certificate, and the member.
-fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], WalletMember), WalletError> {
+fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], Entry), WalletError> {
+    let stamps = stamps(folder);
     let unusable = |reason: String| WalletError::Member { folder: folder.to_owned(), reason };
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let id: MemberId = name.parse().map_err(|error| unusable(format!("{error}")))?;
@@ -127,8 +155,8 @@ fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], WalletMember), WalletE
     let bound = CertificateDer::from_pem_slice(&read(&folder.join("tls-certificate.pem"))?)
         .map_err(|error| unusable(format!("tls-certificate.pem: {error}")))?;
 
-    let member = WalletMember { id, signer, encryption_key: Arc::new(encryption_key) };
-    Ok((openssl::sha::sha256(&bound), member))
+    let member = Arc::new(WalletMember { id, signer, encryption_key: Arc::new(encryption_key) });
+    Ok((openssl::sha::sha256(&bound), Entry { folder: folder.to_owned(), stamps, member }))
 }
 
 #[cfg(test)]
@@ -160,6 +188,36 @@ mod tests {
         assert_eq!(member.encryption_key.key_hash(), hex::encode(member.signer.certificate().key_hash()));
         assert!(wallet.holder_of(&certificate[1..]).await.is_none());
         assert!(wallet.holder_of(&[]).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_member_removed_from_the_wallet_is_bound_no_more_at_the_next_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        assert!(wallet.holder_of(&certificate).await.is_some());
+        std::fs::remove_dir_all(folder.path().join("dr-grey")).unwrap();
+        assert!(wallet.holder_of(&certificate).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn another_certificate_for_a_member_takes_the_place_of_the_one_before_at_the_next_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = wallet(folder.path());
+        let of_folder = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        assert!(of_folder.holder_of(&before).await.is_some());
+        let after = wallet(folder.path());
+        assert!(of_folder.holder_of(&before).await.is_none());
+        assert_eq!(of_folder.holder_of(&after).await.unwrap().id.as_str(), "dr-grey");
+    }
+
+    #[tokio::test]
+    async fn a_member_whose_certificate_cannot_be_read_any_more_is_bound_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        std::fs::write(folder.path().join("dr-grey/tls-certificate.pem"), "none").unwrap();
+        assert!(wallet.holder_of(&certificate).await.is_none());
     }
 
     #[tokio::test]

@@ -64,6 +64,47 @@ async fn an_expired_certificate_is_told_from_a_foreign_one() {
 }
 
 #[tokio::test]
+async fn a_revoked_certificate_is_refused_from_the_next_request_on() {
+    let world = World::new().await;
+    let hospital = &world.hospital;
+    let colleague = hospital.client(Some(&hospital.add_member(&world.ledger, "dr-yang")));
+    let member = hospital.member();
+    problem(member.get(hospital.at(LINK)).send().await.unwrap(), 404, "unknown-link").await;
+
+    let revoked = hospital.tls_root.revocation_list(&[hospital.member_tls.certificate()], 2).unwrap();
+    std::fs::write(hospital.crl(), revoked).unwrap();
+    problem(member.get(hospital.at(LINK)).send().await.unwrap(), 401, "client-certificate-revoked").await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    problem(colleague.get(hospital.at(LINK)).send().await.unwrap(), 404, "unknown-link").await;
+
+    // Neither a list that cannot be read nor a lost one makes a revoked certificate good.
+    std::fs::write(hospital.crl(), "no list").unwrap();
+    problem(member.get(hospital.at(LINK)).send().await.unwrap(), 401, "client-certificate-revoked").await;
+    std::fs::remove_file(hospital.crl()).unwrap();
+    problem(member.get(hospital.at(LINK)).send().await.unwrap(), 401, "client-certificate-revoked").await;
+    problem(colleague.get(hospital.at(LINK)).send().await.unwrap(), 404, "unknown-link").await;
+}
+
+#[tokio::test]
+async fn a_revocation_list_of_another_authority_revokes_nothing_and_is_not_enough() {
+    let world = World::new().await;
+    let strangers = Authority::create("tls root", "Elsewhere").unwrap();
+    let list = strangers.revocation_list(&[world.hospital.member_tls.certificate()], 2).unwrap();
+    std::fs::write(world.hospital.crl(), list).unwrap();
+    let response = world.hospital.member().get(world.hospital.at(LINK)).send().await.unwrap();
+    problem(response, 401, "client-certificate-not-trusted").await;
+}
+
+#[tokio::test]
+async fn a_member_removed_from_the_wallet_is_refused_from_the_next_request_on() {
+    let world = World::new().await;
+    let member = world.hospital.member();
+    problem(member.get(world.hospital.at(LINK)).send().await.unwrap(), 404, "unknown-link").await;
+    std::fs::remove_dir_all(world.hospital.wallet().join("dr-grey")).unwrap();
+    problem(member.get(world.hospital.at(LINK)).send().await.unwrap(), 403, "client-certificate-not-bound").await;
+}
+
+#[tokio::test]
 async fn a_trusted_certificate_that_is_bound_to_nobody_is_refused() {
     let world = World::new().await;
     // Also with a member's name: what counts is the certificate, not what it calls itself.

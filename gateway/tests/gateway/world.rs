@@ -82,6 +82,9 @@ impl World {
                 state.recipient_of.insert(organisation.msp_id.clone(), organisation.recipient());
             }
         }
+        // The hospital has a revocation list, the payer none.
+        std::fs::write(hospital.folder.path().join("crl.pem"), hospital.tls_root.revocation_list(&[], 1).unwrap())
+            .unwrap();
         let hospital_root = root(&hospital.tls_root);
         let payer_root = root(&payer.tls_root);
         let hospital_url = hospital.listener.address();
@@ -152,6 +155,10 @@ impl Organisation {
         self.folder.path().join("wallet")
     }
 
+    pub(crate) fn crl(&self) -> PathBuf {
+        self.folder.path().join("crl.pem")
+    }
+
     pub(crate) fn records(&self) -> PathBuf {
         self.folder.path().join("records")
     }
@@ -205,6 +212,12 @@ impl Draft {
         let others = [(other.0.to_owned(), other.1)];
         let url = format!("https://localhost:{}", self.listener.address().port());
         ledger.state.lock().unwrap().gateway_urls.insert(self.msp_id.clone(), url.clone());
+        let crl = self.folder.path().join("crl.pem");
+        let trust = if crl.exists() {
+            Trust::with_revocations(root(&self.tls_root), &crl, others.clone()).unwrap()
+        } else {
+            Trust::new(root(&self.tls_root), others.clone()).unwrap()
+        };
         let gateway = Arc::new(Gateway {
             organisation: OwnOrganisation {
                 msp_id: self.msp_id.clone(),
@@ -214,7 +227,7 @@ impl Draft {
             public_url: url.parse().unwrap(),
             max_record_bytes: MAX_RECORD_BYTES,
             patience,
-            trust: Trust::new(root(&self.tls_root), others.clone()).unwrap(),
+            trust,
             wallet: Arc::new(FolderWallet::open(&self.folder.path().join("wallet"), self.msp_id.as_str()).unwrap()),
             ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),

@@ -27,6 +27,8 @@ kinds! {
         "This route asks who you are: present a TLS client certificate."
     CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD 401 "client-certificate-expired"
         "The TLS client certificate is expired or not yet valid: have it renewed."
+    CLIENT_CERTIFICATE_REVOKED 401 "client-certificate-revoked"
+        "The TLS client certificate was revoked: ask your organisation's administrator for another."
     CLIENT_CERTIFICATE_NOT_TRUSTED 401 "client-certificate-not-trusted"
         "The TLS client certificate was not issued for this by an authority that this gateway trusts."
 }
