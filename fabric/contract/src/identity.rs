@@ -5,13 +5,13 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use fabric_msp::Certificate;
 use fabric_protos::msp::SerializedIdentity;
-use openssl::sha::sha256;
 use prost::Message;
 use serde::Deserialize;
 use x509_parser::oid_registry::OID_X509_ORGANIZATIONAL_UNIT;
 use x509_parser::oid_registry::asn1_rs::{Oid, oid};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name, parse_x509_pem};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 /// From the last of Go's order to the first, since RFC 2253 begins with the last.
 static NAME_ATTRIBUTES: [(&str, Oid<'static>); 9] = [
@@ -78,9 +78,10 @@ impl ClientIdentity {
     pub(crate) fn read(creator: &[u8]) -> Result<Self, String> {
         let identity =
             SerializedIdentity::decode(creator).map_err(|error| format!("the creator cannot be read: {error}"))?;
-        let (_, pem) = parse_x509_pem(&identity.id_bytes).map_err(|_| "the creator's certificate is not PEM")?;
+        // Strict, for the peer that checked the signature must have read the same certificate.
+        let whole = Certificate::from_pem(&identity.id_bytes).map_err(|error| format!("the creator is {error}"))?;
         let (_, certificate) =
-            X509Certificate::from_der(&pem.contents).map_err(|error| format!("the creator's certificate: {error}"))?;
+            X509Certificate::from_der(whole.der()).map_err(|error| format!("the creator's certificate: {error}"))?;
 
         let subject = certificate.subject();
         let organizational_units = subject
@@ -98,11 +99,11 @@ impl ClientIdentity {
 
         Ok(Self {
             msp_id: identity.mspid,
-            key_hash: sha256(certificate.public_key().raw),
+            key_hash: whole.key_hash(),
             organizational_units,
             id: STANDARD.encode(id),
             attributes: attributes.unwrap_or_default(),
-            certificate_der: pem.contents,
+            certificate_der: whole.der().to_vec(),
         })
     }
 }
@@ -201,6 +202,34 @@ mod tests {
         assert_eq!(identity.attribute("role"), Some("nurse"));
         assert_eq!(identity.attribute("hf.Affiliation"), Some(""));
         assert_eq!(identity.attribute("other"), None);
+    }
+
+    /// Found by review: a peer takes the second certificate for the creator's and verifies the attacker's own signature, since Go passes
+    /// over a block whose END has another label; this chaincode took the first, the victim's.
+    #[test]
+    fn a_creator_that_holds_a_colleagues_certificate_before_its_own_is_refused() {
+        let pem = |name| SerializedIdentity::decode(&creator(&[("CN", name)], None)[..]).unwrap().id_bytes;
+        let (victim, attacker) = (pem("victim"), pem("attacker"));
+        let victim = String::from_utf8(victim).unwrap();
+        for first in
+            [victim.replace("END CERTIFICATE", "END X"), victim.replace("BEGIN CERTIFICATE", "BEGIN X"), victim]
+        {
+            let id_bytes = [first.as_bytes(), &attacker].concat();
+            let crafted = SerializedIdentity { mspid: "ClinicMSP".into(), id_bytes }.encode_to_vec();
+            let refusal = ClientIdentity::read(&crafted).unwrap_err();
+            assert!(refusal.contains("give one certificate in PEM"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_certificates_end_are_refused() {
+        let whole = SerializedIdentity::decode(&creator(&[("CN", "ann")], None)[..]).unwrap().id_bytes;
+        let mut der = X509::from_pem(&whole).unwrap().to_der().unwrap();
+        der.push(0);
+        let id_bytes =
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der)).into_bytes();
+        let longer = SerializedIdentity { mspid: "ClinicMSP".into(), id_bytes }.encode_to_vec();
+        assert!(ClientIdentity::read(&longer).is_err());
     }
 
     #[test]

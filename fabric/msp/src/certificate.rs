@@ -9,7 +9,7 @@ use openssl::x509::X509;
 use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
 use x509_parser::x509::X509Name;
 
-use crate::{der, signature};
+use crate::{der, pem, signature};
 
 /// SHA-256 of a public key in SubjectPublicKeyInfo DER: how the ledger names a key.
 pub fn key_hash(public_key_spki_der: &[u8]) -> [u8; 32] {
@@ -22,7 +22,7 @@ pub struct Certificate(Arc<Parsed>);
 
 /// Why bytes are not a certificate.
 #[derive(Debug, thiserror::Error)]
-#[error("not an X.509 certificate ({0}); give one certificate in PEM (-----BEGIN CERTIFICATE-----)")]
+#[error("not an X.509 certificate ({0}); give one certificate in PEM (-----BEGIN CERTIFICATE-----) and nothing else")]
 pub struct CertificateError(String);
 
 struct Parsed {
@@ -57,11 +57,10 @@ pub(crate) struct Extensions {
 }
 
 impl Certificate {
-    /// Reads the first PEM block. Text before and after it is ignored, as Fabric does.
+    /// Reads PEM that holds this one certificate and nothing else, so that nobody can take it for another one: no text, no headers, no
+    /// second block, no byte after the certificate's end. Fabric is laxer, and ignores what stands around the first whole block.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, CertificateError> {
-        let (_, block) =
-            x509_parser::pem::parse_x509_pem(pem.as_ref()).map_err(|error| CertificateError(error.to_string()))?;
-        Self::from_der(&block.contents)
+        Self::from_der(&pem::single_block("CERTIFICATE", pem.as_ref()).map_err(CertificateError)?)
     }
 
     /// Reads DER; nothing may follow.

@@ -13,6 +13,7 @@ mod folder;
 mod identity;
 pub mod issue;
 mod msp;
+mod pem;
 pub mod policy;
 mod revocation;
 mod signature;

@@ -5,6 +5,7 @@ use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::Certificate;
+use crate::pem::single_block;
 
 /// A list as Fabric uses it: its dates count for nothing, its issuer is found by key identifier and checked by signature.
 pub(crate) struct RevocationList {
@@ -17,10 +18,10 @@ impl RevocationList {
     pub(crate) fn from_pem(pem: &[u8]) -> Result<Self, String> {
         let unreadable =
             |error: String| format!("a revocation list cannot be read ({error}); give one X509 CRL in PEM");
-        let (_, block) = x509_parser::pem::parse_x509_pem(pem).map_err(|error| unreadable(error.to_string()))?;
-        let list = X509Crl::from_der(&block.contents).map_err(|error| unreadable(error.to_string()))?;
+        let content = single_block("X509 CRL", pem).map_err(unreadable)?;
+        let list = X509Crl::from_der(&content).map_err(|error| unreadable(error.to_string()))?;
         let (_, parsed) =
-            CertificateRevocationList::from_der(&block.contents).map_err(|error| unreadable(error.to_string()))?;
+            CertificateRevocationList::from_der(&content).map_err(|error| unreadable(error.to_string()))?;
         let authority_key_id = parsed
             .extensions()
             .iter()

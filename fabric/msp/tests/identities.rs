@@ -6,9 +6,11 @@ mod made;
 use fabric_msp::issue::{Authority, Request};
 use fabric_msp::{Certificate, IdentityError, Invalidity, Msp, Msps};
 use fabric_protos::common::msp_role::MspRoleType;
+use fabric_protos::msp::SerializedIdentity;
 use made::{Made, Wish, YEAR, authority, configuration, member, msps};
 use openssl::ecdsa::EcdsaSig;
 use openssl::pkey::PKey;
+use prost::Message;
 
 fn invalidity(msps: &Msps, made: &Made) -> Invalidity {
     match msps.identify(&made.serialized("A")) {
@@ -22,6 +24,19 @@ fn untrusted(msps: &Msps, made: &Made) -> String {
     assert!(matches!(error, IdentityError::Untrusted { .. }), "{error}");
     assert!(error.is_unknown());
     error.to_string()
+}
+
+/// Found by review: Go, and so the peer, passes over a block whose END has another label; the reader here ended at any END.
+#[test]
+fn a_colleagues_certificate_before_the_own_one_is_malformed() {
+    let root = authority("ca").self_signed();
+    let msps = msps(configuration(&root));
+    let pem = |name: &str| String::from_utf8(member(name, &["client"]).issued_by(&root).pem()).unwrap();
+    let first = pem("victim").replace("END CERTIFICATE", "END X");
+    let id_bytes = (first + &pem("attacker")).into_bytes();
+    let crafted = SerializedIdentity { mspid: "A".to_owned(), id_bytes }.encode_to_vec();
+    let error = msps.identify(&crafted).unwrap_err();
+    assert!(matches!(error, IdentityError::Malformed(_)) && error.is_unknown(), "{error}");
 }
 
 #[test]

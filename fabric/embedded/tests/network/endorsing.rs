@@ -8,7 +8,8 @@ use std::{
 use fabric_client::{Code, Stage};
 use fabric_embedded::{config::Times, testing::Network};
 use fabric_msp::{SigningIdentity, issue::Request};
-use fabric_protos::kvrwset::KvrwSet;
+use fabric_protos::{kvrwset::KvrwSet, msp::SerializedIdentity};
+use openssl::sha::sha256;
 use prost::Message;
 use tonic::Status;
 
@@ -177,6 +178,41 @@ async fn somebody_elses_signature_is_refused() {
     let bob = network.identity("Org1MSP", "bob", "client");
     let text = "access denied: channel [test] creator org [Org1MSP]";
     refused(&network, &Draft::new(&amy, &["get", "a"]), &bob, text).await;
+}
+
+/// Found by review: a reader of PEM that ends a block at any END took the victim's certificate for the creator's, where Go passes over
+/// that block and takes the signer's own.
+#[tokio::test]
+async fn a_creator_with_a_colleagues_certificate_before_the_own_one_is_malformed() {
+    let network = network(BOTH).start().await;
+    let (victim, attacker) =
+        (network.identity("Org1MSP", "victim", "client"), network.identity("Org1MSP", "attacker", "client"));
+    let first = victim.certificate().pem().replace("END CERTIFICATE", "END X");
+    let id_bytes = (first + &attacker.certificate().pem()).into_bytes();
+    let mut draft = Draft::new(&attacker, &["put", "a", "1"]);
+    draft.creator = SerializedIdentity { mspid: "Org1MSP".into(), id_bytes }.encode_to_vec();
+    draft.header.tx_id = hex::encode(sha256(&[&draft.nonce[..], &draft.creator].concat()));
+    let text = "access denied: channel [test] creator org unknown, creator is malformed";
+    refused(&network, &draft, &attacker, text).await;
+    refused(&network, &draft, &victim, text).await;
+}
+
+#[tokio::test]
+async fn an_evaluation_that_names_its_organisations_is_answered_by_no_other() {
+    let network = network(BOTH).start().await;
+    let amy = network.identity("Org1MSP", "amy", "client");
+    // Each peer that is asked refuses it, so that the details tell who was.
+    let mut draft = Draft::new(&amy, &["get", "a"]);
+    draft.header.timestamp.as_mut().unwrap().seconds -= 16 * 60;
+    let gateway = Gateway::of(&network, "Org1MSP");
+    for organisations in [&["Org1MSP"][..], &["Org2MSP"], &["Org1MSP", "Org2MSP"]] {
+        let refused = gateway.evaluate(draft.sign(&amy), organisations).await.unwrap_err();
+        let asked: Vec<_> = details(&refused).into_iter().map(|(msp_id, _)| msp_id).collect();
+        assert_eq!(asked, organisations);
+    }
+    let unknown = gateway.evaluate(Draft::new(&amy, &["get", "a"]).sign(&amy), &["Org9MSP"]).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::FailedPrecondition);
+    assert_eq!(unknown.message(), "no peers available to evaluate chaincode script in channel test");
 }
 
 #[tokio::test]
