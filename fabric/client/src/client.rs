@@ -69,9 +69,10 @@ impl Client {
         Contract::new(self.clone(), channel.into(), chaincode.into())
     }
 
-    /// Height and hashes of the peer's ledger.
+    /// Height and hashes of the ledger of this identity's organisation; no other organisation's peer is asked.
     pub async fn chain_info(&self, channel: &str) -> Result<BlockchainInfo, Error> {
-        let answer = self.contract(channel, "qscc").evaluate("GetChainInfo", vec![channel.into()]).await?;
+        let question = self.contract(channel, "qscc").proposal("GetChainInfo", vec![channel.into()]);
+        let answer = question.endorsing_organisations([self.identity.msp_id()]).evaluate().await?;
         BlockchainInfo::decode(answer.as_slice()).map_err(|error| {
             Error::own(
                 Stage::Evaluate,

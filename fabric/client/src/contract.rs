@@ -46,7 +46,9 @@ impl Contract {
         &self.0.client
     }
 
-    /// Asks the chaincode; nothing is written. `function` is `Contract:function`.
+    /// Asks the chaincode; nothing is written. `function` is `Contract:function`. Another organisation's peer may answer when the one that
+    /// was asked fails: name the [`endorsing_organisations`](Proposal::endorsing_organisations) of a [`proposal`](Self::proposal) to
+    /// take only theirs for an answer.
     pub async fn evaluate(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, Error> {
         self.proposal(function, arguments).evaluate().await
     }

@@ -75,7 +75,8 @@ impl Proposal {
         self
     }
 
-    /// Asks exactly these organisations (MSP ids), whatever the endorsement policy says.
+    /// Asks exactly these organisations (MSP ids), whatever the endorsement policy says. A question that names none is answered by any
+    /// organisation's peer when the one that was asked fails.
     pub fn endorsing_organisations<I: Into<String>>(mut self, msp_ids: impl IntoIterator<Item = I>) -> Self {
         self.organisations = msp_ids.into_iter().map(Into::into).collect();
         self

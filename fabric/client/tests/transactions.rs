@@ -347,8 +347,9 @@ async fn a_call_that_an_overloaded_peer_turned_away_is_made_again() {
 }
 
 #[tokio::test]
-async fn the_chains_height_is_told() {
+async fn the_chains_height_is_told_by_the_own_organisation_and_nobody_else() {
     let peer = Peer::up();
     peer.script.lock().unwrap().height = 42;
     assert_eq!(peer.client().chain_info("health").await.unwrap().height, 42);
+    assert_eq!(peer.script.lock().unwrap().targets, [["HospitalMSP"]]);
 }

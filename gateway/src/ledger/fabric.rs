@@ -60,9 +60,13 @@ impl Ledger for FabricLedger {
         function: &'a str,
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>> {
-        Box::pin(
-            async move { self.contract(signer).evaluate(function, arguments).await.map_err(|error| failure(&error)) },
-        )
+        Box::pin(async move {
+            // Only the own organisation's peer: with no name here, Fabric lets another organisation's answer when the own one fails,
+            // and that one could answer what it likes.
+            let question =
+                self.contract(signer).proposal(function, arguments).endorsing_organisations([signer.msp_id()]);
+            question.evaluate().await.map_err(|error| failure(&error))
+        })
     }
 
     fn submit<'a>(

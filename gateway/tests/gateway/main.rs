@@ -7,6 +7,7 @@ mod custody;
 mod ledger;
 mod opening;
 mod operations;
+mod own_peer;
 mod requests;
 mod second_lock;
 mod sharing;

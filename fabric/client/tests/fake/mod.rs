@@ -57,6 +57,8 @@ pub struct Script {
     pub calls: Vec<String>,
     pub submitted: Vec<Envelope>,
     pub proposed: Vec<SignedProposal>,
+    /// The organisations that each evaluation named.
+    pub targets: Vec<Vec<String>>,
     pub event_requests: Vec<ChaincodeEventsRequest>,
     pub height: u64,
 }
@@ -214,7 +216,11 @@ impl Gateway for Peer {
         let request = request.into_inner();
         let proposal = request.proposed_transaction.unwrap();
         let (_, channel_header, _, arguments) = opened(&proposal);
-        self.script.lock().unwrap().proposed.push(proposal);
+        {
+            let mut script = self.script.lock().unwrap();
+            script.proposed.push(proposal);
+            script.targets.push(request.target_organizations);
+        }
         let what = self.next(&format!("evaluate {}", channel_header.tx_id), |script| &mut script.evaluate);
         self.act(what).await?;
         let payload = if arguments[0] == b"GetChainInfo" {
