@@ -19,6 +19,11 @@ use crate::line::{Line, Offered, TransactionKey};
 /// What the official SDKs answer an INIT that names no function.
 const DEFAULT_INIT: &[u8] = b"Default initiator successful.";
 
+/// The most transactions under way on one stream; whatever comes above is answered ERROR at once, so that a peer that begins
+/// transactions without end cannot take all memory. A peer of Fabric runs 2,500 at most, of all its chaincodes and by default
+/// (`peer.limits.concurrency.endorserService`).
+const MOST_TRANSACTIONS: usize = 2_000;
+
 /// The transactions under way on one stream, and where their answers go.
 type Transactions = Arc<Mutex<HashMap<TransactionKey, mpsc::Sender<ChaincodeMessage>>>>;
 
@@ -49,9 +54,16 @@ pub(crate) async fn hold(
             () = outgoing.closed() => None,
         };
         let Some(message) = message else { break };
-        if let Err(violation) = conversation.take(message) {
-            tracing::error!(chaincode_id, violation, "the peer broke the protocol; ending its stream");
-            break;
+        match conversation.take(message) {
+            Ok(None) => {}
+            // Awaited, unlike all else: who asks too much is not read until it has read this.
+            Ok(Some(refusal)) => {
+                let _ = outgoing.send(refusal).await;
+            }
+            Err(violation) => {
+                tracing::error!(chaincode_id, violation, "the peer broke the protocol; ending its stream");
+                break;
+            }
         }
     }
     // The lines' senders go, and with them every waiting call.
@@ -68,16 +80,17 @@ struct Conversation {
 }
 
 impl Conversation {
-    fn take(&mut self, message: ChaincodeMessage) -> Result<(), String> {
+    /// Gives the answer to a transaction that is one too many.
+    fn take(&mut self, message: ChaincodeMessage) -> Result<Option<ChaincodeMessage>, String> {
         match (message.r#type(), self.ready) {
             (Type::Keepalive, _) => self.echo(message),
             (Type::Registered, None) => {}
             (Type::Ready, None) => self.ready = Some(offered(&message.payload)?),
-            (kind @ (Type::Transaction | Type::Init), Some(offered)) => self.begin(kind, message, offered),
+            (kind @ (Type::Transaction | Type::Init), Some(offered)) => return Ok(self.begin(kind, message, offered)),
             (Type::Response | Type::Error, Some(_)) => self.answer(message),
             (other, _) => return Err(format!("{} at the wrong time", other.as_str_name())),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn echo(&self, message: ChaincodeMessage) {
@@ -96,7 +109,7 @@ impl Conversation {
         }
     }
 
-    fn begin(&self, kind: Type, message: ChaincodeMessage, offered: Offered) {
+    fn begin(&self, kind: Type, message: ChaincodeMessage, offered: Offered) -> Option<ChaincodeMessage> {
         let key = TransactionKey { channel_id: message.channel_id.clone(), transaction_id: message.txid.clone() };
         let (answer, answers) = mpsc::channel(1);
         {
@@ -104,7 +117,17 @@ impl Conversation {
             if transactions.contains_key(&key) {
                 // A peer knows its transactions by this key too: an answer could end the one under way.
                 tracing::error!(?key, "a transaction that is under way was sent again; ignored");
-                return;
+                return None;
+            }
+            if transactions.len() >= MOST_TRANSACTIONS {
+                tracing::warn!(?key, "{MOST_TRANSACTIONS} transactions are under way; one more is refused");
+                return Some(ChaincodeMessage {
+                    r#type: Type::Error.into(),
+                    payload: b"too many transactions".to_vec(),
+                    channel_id: message.channel_id,
+                    txid: message.txid,
+                    ..Default::default()
+                });
             }
             transactions.insert(key.clone(), answer);
         }
@@ -119,6 +142,7 @@ impl Conversation {
             // A stream that has ended takes no answer, and wants none.
             let _ = outgoing.send(ending.message(kind, &line)).await;
         });
+        None
     }
 }
 

@@ -49,6 +49,33 @@ async fn a_hundred_transactions_interleave_with_one_request_each() {
     }
 }
 
+/// Found by review: a peer could begin transactions without end.
+#[tokio::test]
+async fn more_transactions_than_one_stream_may_have_are_refused_until_one_ends() {
+    const MOST: usize = 2000;
+    let peer = older_peer().await.with_state(numbered(1));
+    peer.fall_silent();
+    let mut begun = Vec::new();
+    for number in 0..MOST {
+        begun.push(peer.begin(transaction_message(&format!("tx{number}"), "read", &["\"k00000\""])).await);
+    }
+    let refused = peer.invoke("one more", "read", &["\"k00000\""]).await;
+    assert_eq!((refused.kind, refused.error.as_str()), (Type::Error, "too many transactions"));
+
+    let answer = ChaincodeMessage {
+        r#type: Type::Response.into(),
+        channel_id: CHANNEL.into(),
+        txid: "tx0".into(),
+        ..Default::default()
+    };
+    while peer.requests_of("tx0") == 0 {
+        tokio::task::yield_now().await;
+    }
+    peer.send(answer).await;
+    begun.swap_remove(0).await.unwrap();
+    assert_ne!(peer.invoke("one more", "nothing", &[]).await.error, "too many transactions");
+}
+
 #[tokio::test]
 async fn requests_of_one_transaction_wait_for_each_other() {
     let peer = older_peer().await.with_state(numbered(3));
