@@ -36,7 +36,6 @@ impl Ledger for Embedded<'_> {
         let chaincode = self.site.chaincode(
             CHAINCODE.into(),
             &layout.embedded_chaincode(),
-            &layout.embedded_root(),
             consortium.embedded_chaincode_port(),
             self.package_id()?,
         )?;

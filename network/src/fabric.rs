@@ -157,7 +157,7 @@ impl Fabric<'_> {
         let folder = self.site.layout.organisation(&organisation.name);
         let (files, port) = (folder.chaincode(), organisation.ports().chaincode);
         let package = self.site.package(&files, &folder.tls_root(), port)?;
-        self.site.chaincode(format!("chaincode.{}", organisation.name), &files, &folder.tls_root(), port, package.id)
+        self.site.chaincode(format!("chaincode.{}", organisation.name), &files, port, package.id)
     }
 
     async fn join_orderer(&self, organisation: &Organisation) -> Result<(), NetworkError> {

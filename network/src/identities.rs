@@ -118,16 +118,19 @@ impl<'a> Issuer<'a> {
     }
 }
 
-/// The one chaincode process of the embedded ledger, under an authority that serves nothing else.
+/// The one chaincode process of the embedded ledger, under authorities that serve nothing else.
 fn embedded_chaincode(layout: &Layout) -> Result<(), NetworkError> {
     let owner = "the embedded ledger";
     let authority = authority(&layout.embedded_authority(), "embedded ledger", "embedded ledger")?;
     chaincode(&authority, owner, &layout.embedded_chaincode())
 }
 
+/// The caller's certificate is from an authority of its own: whoever else has a TLS certificate of the organisation must not be
+/// taken for the peer.
 fn chaincode(tls_authority: &Authority, owner: &str, files: &ChaincodeFiles) -> Result<(), NetworkError> {
     tls(tls_authority, owner, &files.server(), "chaincode")?;
-    tls(tls_authority, owner, &files.client(), "chaincode's caller")
+    let callers = authority(&files.client_authority(), &format!("{owner} callers"), owner)?;
+    tls(&callers, owner, &files.client(), "chaincode's caller")
 }
 
 fn tls(authority: &Authority, owner: &str, files: &CertificateFiles, name: &str) -> Result<(), NetworkError> {
@@ -194,6 +197,34 @@ mod tests {
         assert_eq!(std::fs::read(&key).unwrap(), before);
         for secret in [key, patients.encryption_key(), patients.gateway_tls().key] {
             assert_eq!(std::fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    /// Found by review: a chaincode process took every TLS certificate of its organisation, members' too, for the peer's.
+    #[test]
+    fn only_the_peer_has_a_certificate_that_its_chaincode_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path()).unwrap();
+        let consortium = Consortium::parse(include_str!("../consortium.toml")).unwrap();
+        make(&layout, &consortium).unwrap();
+        let read = |path: &Path| openssl::x509::X509::from_pem(&std::fs::read(path).unwrap()).unwrap();
+
+        let mut all = vec![layout.embedded_chaincode()];
+        for organisation in &consortium.organisations {
+            let folder = layout.organisation(&organisation.name);
+            let founder = folder.member_tls(organisation.founder().id.as_str());
+            let root = read(&folder.chaincode().client_root()).public_key().unwrap();
+            for other in [folder.peer_tls(), folder.gateway_tls(), folder.operator_tls(), founder] {
+                assert!(!read(&other.certificate).verify(&root).unwrap(), "{}", other.certificate.display());
+            }
+            all.push(folder.chaincode());
+        }
+        for files in &all {
+            let root = read(&files.client_root()).public_key().unwrap();
+            assert!(read(&files.client().certificate).verify(&root).unwrap());
+            assert!(!read(&files.server().certificate).verify(&root).unwrap());
+            let takes = |other: &&ChaincodeFiles| read(&other.client().certificate).verify(&root).unwrap();
+            assert_eq!(all.iter().filter(takes).count(), 1, "no two organisations share the authority");
         }
     }
 

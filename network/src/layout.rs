@@ -116,12 +116,12 @@ impl Layout {
         self.root.join("embedded")
     }
 
-    /// The authority of the connection between the embedded ledger and its chaincode.
+    /// The authority of the certificate that the embedded ledger's chaincode process shows.
     pub(crate) fn embedded_authority(&self) -> PathBuf {
         self.embedded().join("authority")
     }
 
-    /// The root of the certificates of that connection.
+    /// Its root.
     pub(crate) fn embedded_root(&self) -> PathBuf {
         self.embedded_authority().join("ca-cert.pem")
     }
@@ -251,7 +251,17 @@ impl ChaincodeFiles {
     }
 
     pub(crate) fn client(&self) -> CertificateFiles {
-        tls(&self.folder.join("caller"))
+        tls(&self.folder.join("callers"))
+    }
+
+    /// The authority that issues the caller's certificate, and nothing else.
+    pub(crate) fn client_authority(&self) -> PathBuf {
+        self.folder.join("callers/authority")
+    }
+
+    /// Whose certificates the chaincode process takes.
+    pub(crate) fn client_root(&self) -> PathBuf {
+        self.client_authority().join("ca-cert.pem")
     }
 
     pub(crate) fn package(&self) -> PathBuf {

@@ -48,7 +48,6 @@ impl Site {
         &self,
         name: String,
         files: &ChaincodeFiles,
-        client_root: &Path,
         port: u16,
         package_id: String,
     ) -> Result<Component, NetworkError> {
@@ -59,7 +58,7 @@ impl Site {
                 ("CHAINCODE_ID", package_id),
                 ("CHAINCODE_TLS_CERT", path(&files.server().certificate)),
                 ("CHAINCODE_TLS_KEY", path(&files.server().key)),
-                ("CHAINCODE_CLIENT_CA_CERT", path(client_root)),
+                ("CHAINCODE_CLIENT_CA_CERT", path(&files.client_root())),
             ]
             .map(|(key, value)| (key.to_owned(), value)),
         );
