@@ -5,10 +5,12 @@
 
 mod chain;
 mod dishonest;
+mod forged;
 mod person;
 mod world;
 
 pub use chain::Chain;
 pub use dishonest::{DISHONEST_FUNCTION, serve_dishonestly};
+pub use forged::Forged;
 pub use person::{Answer, Person, sha256, until};
 pub use world::{World, ledger_kind};

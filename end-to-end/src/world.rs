@@ -2,10 +2,12 @@ use std::env;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use healthchain_network::{Consortium, LedgerKind, Network, NetworkError, Organisation, Programs, Progress};
+use healthchain_network::{
+    Consortium, LedgerKind, Network, NetworkError, Organisation, PeerAccess, Programs, Progress,
+};
 use healthchain_rules::{OrganisationKind, Role};
 
-use crate::{Chain, Person};
+use crate::{Chain, Forged, Person};
 
 /// Tests keep to ports of their own, so that a network that somebody uses goes on.
 const PORT_OFFSET: u16 = 10_000;
@@ -76,11 +78,19 @@ impl World {
 
     /// A client of this member's own that calls the chaincode without a gateway, over the peer of its organisation.
     pub fn chain(&self, member: &Person) -> Chain {
+        Chain::new(&self.peer_of(member), member.access(), self.network.consortium())
+    }
+
+    /// A client of this member's own that writes its proposals by hand.
+    pub fn forged(&self, member: &Person) -> Forged {
+        Forged::new(&self.peer_of(member), member.access(), self.network.consortium())
+    }
+
+    fn peer_of(&self, member: &Person) -> PeerAccess {
         let organisations = &self.network.consortium().organisations;
         let organisation = organisations.iter().find(|organisation| organisation.msp_id == member.access().msp_id);
         let name = &organisation.expect("each member has an organisation").name;
-        let peer = self.network.peer(name).expect("each organisation has a peer");
-        Chain::new(&peer, member.access(), self.network.consortium())
+        self.network.peer(name).expect("each organisation has a peer")
     }
 
     /// The component of a name's first part, such as `chaincode`, that serves an organisation. On the embedded ledger

@@ -4,13 +4,15 @@ use fabric_client::{Client, Code, ConnectOptions, Connection, Stage};
 use fabric_msp::SigningIdentity;
 use healthchain_end_to_end::{DISHONEST_FUNCTION, World, serve_dishonestly, until};
 use healthchain_interface::{GrantConsent, LinksClient, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
-use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Scope};
+use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Role, Scope};
 use serde_json::json;
 
+const ME: &str = "Members:me";
 const RECORD: &[u8] = br#"{"resourceType":"Condition"}"#;
 
 crate::promises![
     a_client_that_skips_the_gateway_gets_the_same_refusals,
+    nobody_speaks_as_a_colleague_whose_certificate_stands_before_the_own_one,
     a_certificate_that_no_member_has_is_unknown_to_the_ledger,
     another_members_envelope_is_given_to_nobody_else,
     any_fabric_client_can_ask_what_the_contracts_offer,
@@ -48,6 +50,40 @@ async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
     refused(chain.audit().of_patient(&audit).await, "not-permitted");
     refused(chain.links().custodian_envelope(&link, &1).await, "not-permitted");
     refused(chain.links().link(&link).await, "unknown-link");
+}
+
+/// Found by review: Fabric's peers pass over a PEM block whose END has another label and verify the signer's own certificate, which
+/// comes next; the chaincode read the first one, the colleague's.
+async fn nobody_speaks_as_a_colleague_whose_certificate_stands_before_the_own_one(world: &World) {
+    let attacker = world.payer_officer();
+    let victim = world.person(OrganisationKind::Payer, Role::PayerOfficer, 1);
+    let (client, victims) = (world.forged(&attacker), world.forged(&victim).certificate());
+    let own = client.certificate();
+    for ordinary in [own.clone(), own.trim_end().to_owned(), own.replace('\n', "\r\n")] {
+        let me: serde_json::Value = serde_json::from_slice(&client.evaluate(ME, &ordinary).await.unwrap()).unwrap();
+        assert!(me.to_string().contains(attacker.id().as_str()), "{me}");
+    }
+    let with_header = own.replace("CATE-----\n", "CATE-----\nProc-Type: 4\n\n");
+    for crafted in [
+        victims.replace("END CERTIFICATE", "END X") + &own,
+        victims.replace("-----END CERTIFICATE-----\n", "") + &own,
+        own.clone() + &victims,
+        victims.replace("CERTIFICATE-----", "X-----") + &own,
+        format!("-----BEGIN CERTIFICATE-----\n{own}"),
+        with_header.clone() + &victims,
+        with_header,
+        victims.clone() + &own,
+        victims,
+    ] {
+        let evaluated = client.evaluate(ME, &crafted).await.expect_err(&crafted);
+        let endorsed = client.endorse(ME, &crafted).await.expect_err(&crafted);
+        for text in [evaluated.message().to_owned(), String::from_utf8_lossy(endorsed.details()).into_owned()] {
+            let by_the_peer = text.contains("access denied");
+            let by_the_chaincode =
+                text.contains("give one certificate in PEM (-----BEGIN CERTIFICATE-----) and nothing else");
+            assert!(by_the_peer || by_the_chaincode, "{text}");
+        }
+    }
 }
 
 async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World) {
