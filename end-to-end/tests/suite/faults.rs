@@ -16,6 +16,7 @@ const CLIENTS: usize = 4;
 
 crate::promises![
     a_peer_killed_under_load_loses_nothing_acknowledged_and_nothing_is_written_twice,
+    no_other_organisation_answers_in_place_of_the_own_chaincode,
     a_killed_chaincode_is_back_with_the_next_call_after_its_start,
     a_killed_gateway_comes_back_with_its_records,
     up_again_is_harmless_and_goes_on_after_everything_was_killed,
@@ -40,6 +41,17 @@ async fn a_peer_killed_under_load_loses_nothing_acknowledged_and_nothing_is_writ
     let (patient, acknowledged, gap) = load.end().await;
     println!("{peer} was killed twice: {} links acknowledged, longest pause {gap:.1?}", acknowledged.len());
     assert_listed_once(&patient, &acknowledged).await;
+}
+
+/// Found by review: Fabric lets another organisation's peer answer a question when the own one fails, and the gateway took that answer.
+async fn no_other_organisation_answers_in_place_of_the_own_chaincode(world: &World) {
+    let hospital = world.hospital_clinician();
+    let chaincode = world.component("chaincode", world.organisation(OrganisationKind::PrimaryCare));
+    assert!(world.network.kill(&chaincode).await.unwrap());
+    let unanswered = hospital.get("/v1/me").await;
+    assert!(unanswered.problem().0 >= 500, "{}", unanswered.text());
+    world.network.start(&chaincode).await.unwrap();
+    assert_eq!(hospital.get("/v1/me").await.status, 200);
 }
 
 async fn a_killed_chaincode_is_back_with_the_next_call_after_its_start(world: &World) {
