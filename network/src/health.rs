@@ -20,9 +20,9 @@ const INTERVAL: Duration = Duration::from_millis(25);
 /// How one sees that a component is ready.
 #[derive(Debug, Clone)]
 pub(crate) enum Sign {
-    /// Its first port takes connections.
+    /// Its ports take connections.
     Listening,
-    /// This address answers 200.
+    /// Its ports take connections, and this address answers 200.
     Answers(Address),
 }
 
@@ -39,11 +39,12 @@ pub(crate) struct Address {
 /// # Errors
 /// The text says what is seen instead.
 pub(crate) async fn look(component: &Component) -> Result<(), String> {
+    // A peer says that it is healthy before it takes calls.
+    for port in &component.ports {
+        TcpStream::connect(("127.0.0.1", *port)).await.map_err(|error| format!("port {port}: {error}"))?;
+    }
     match &component.sign {
-        Sign::Listening => {
-            let Some(port) = component.ports.first() else { return Ok(()) };
-            TcpStream::connect(("127.0.0.1", *port)).await.map(drop).map_err(|error| format!("port {port}: {error}"))
-        }
+        Sign::Listening => Ok(()),
         Sign::Answers(address) => fetch(address).await.map(drop),
     }
 }
