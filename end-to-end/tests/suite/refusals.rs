@@ -152,8 +152,11 @@ async fn a_gateway_whose_peer_is_down_says_so_and_changes_nothing(world: &World)
     let peer = world.component("peer", world.organisation(OrganisationKind::Payer));
     world.network.stop(&peer).await.unwrap();
     assert_eq!(payer.open(&link, "payment").await.problem(), (503, "peer-unavailable".to_owned()));
-    let ready = payer.get("/readyz").await;
-    assert_eq!(ready.status, 503, "{}", ready.text());
+    until("the gateway's saying that it is not ready", || async {
+        let ready = payer.get("/readyz").await;
+        if ready.status == 503 { Ok(()) } else { Err(ready.text()) }
+    })
+    .await;
     assert_eq!(payer.get("/healthz").await.status, 200);
     world.network.start(&peer).await.unwrap();
 

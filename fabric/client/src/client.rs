@@ -31,7 +31,7 @@ pub struct Deadlines {
     pub submit: Duration,
     /// Waiting for the block.
     pub commit_status: Duration,
-    /// After a submit without a certain answer: how long to look for the transaction before it is handed over again.
+    /// After a submit: how long to wait for the block before the transaction is handed over once more.
     pub lookup: Duration,
 }
 

@@ -95,28 +95,30 @@ impl Endorsed {
 
     /// Submits and waits until the transaction is committed; an invalid one is an error.
     ///
-    /// When no certain answer to the submit comes (UNAVAILABLE, a lost connection, a deadline), the transaction may be ordered
-    /// all the same. So its commit status is asked first; only if it stays unknown the very same transaction is handed over once
-    /// more, which is harmless: Fabric counts a transaction id once. One that writes private data is not: for a second copy of it
-    /// peers look for private data that they have already used, and commit nothing for a minute (seen on Fabric 3.1.5 with
-    /// `skipPullingInvalidTransactionsDuringCommit` off). It is waited for instead.
+    /// A submit without a certain answer (UNAVAILABLE, a lost connection, a deadline) may be ordered all the same, and one that an
+    /// orderer took may be lost with it. So the commit status is asked first in either case; only if it stays unknown the very same
+    /// transaction is handed over once more, which is harmless: Fabric counts a transaction id once. One that writes private data
+    /// is not: for a second copy of it peers look for private data that they have already used, and commit nothing for a minute
+    /// (seen on Fabric 3.1.5 with `skipPullingInvalidTransactionsDuringCommit` off). It is waited for instead.
     pub async fn commit(self) -> Result<Committed, Error> {
-        let submitted = match self.submit().await {
-            Ok(submitted) => submitted,
-            Err(error) if error.may_have_committed() => {
-                tracing::warn!(transaction = self.transaction_id, %error, "submit without an answer: looking the transaction up");
-                let lookup = self.contract.client().deadlines.lookup;
-                match self.submitted().status_within(lookup).await {
-                    Ok(committed) => return committed.valid(),
-                    Err(unknown) if !is_worth_repeating(&unknown) => return Err(unknown),
-                    Err(_) if self.writes_private_data => self.submitted(),
-                    // Whatever the second attempt says, the first one may still arrive.
-                    Err(_) => self.submit().await.map_err(Error::uncertain)?,
-                }
+        let handed_over = self.submit().await.map(drop);
+        if let Err(error) = &handed_over {
+            if !error.may_have_committed() {
+                return Err(error.clone());
             }
-            Err(error) => return Err(error),
-        };
-        submitted.status().await?.valid()
+            tracing::warn!(transaction = self.transaction_id, %error, "submit without an answer: looking the transaction up");
+        }
+        match self.submitted().status_within(self.contract.client().deadlines.lookup).await {
+            Ok(committed) => return committed.valid(),
+            Err(unknown) if !is_worth_repeating(&unknown) => return Err(unknown),
+            Err(_) if self.writes_private_data => {}
+            Err(_) => match (self.submit().await, handed_over) {
+                // Whatever the second attempt says, the first one may still arrive.
+                (Err(error), Err(_)) => return Err(error.uncertain()),
+                (_, Ok(())) | (Ok(_), Err(_)) => {}
+            },
+        }
+        self.submitted().status().await?.valid()
     }
 
     fn submitted(&self) -> Submitted {

@@ -202,6 +202,14 @@ async fn a_transaction_with_private_data_is_waited_for_and_never_handed_over_twi
 }
 
 #[tokio::test]
+async fn a_transaction_that_the_orderers_took_and_lost_is_handed_over_once_more() {
+    let peer = Peer::up();
+    peer.script.lock().unwrap().commit_status.push_back(Do::Hang);
+    assert_eq!(peer.contract().submit("open", Vec::new()).await.unwrap(), b"OPEN");
+    assert_eq!(shape(&peer), ("endorse submit status submit status".to_owned(), 1));
+}
+
+#[tokio::test]
 async fn a_second_submit_that_fails_too_leaves_it_uncertain() {
     let peer = Peer::up();
     let refusals = [Do::Fail(Status::unavailable("lost")), Do::Fail(Status::aborted("status=FORBIDDEN"))];
@@ -277,7 +285,8 @@ async fn every_stage_ends_at_its_deadline() {
             Stage::Evaluate => script.evaluate.push_back(Do::Hang),
             Stage::Endorse => script.endorse.push_back(Do::Hang),
             Stage::Submit => script.submit.push_back(Do::Hang),
-            _ => script.commit_status.push_back(Do::Hang),
+            // The first wait is followed by handing the transaction over once more.
+            _ => script.commit_status.extend([Do::Hang, Do::Hang]),
         }
         drop(script);
         peer
