@@ -1,9 +1,8 @@
-use std::fs;
-
-use fabric_client::{Client, ConnectOptions, Connection, Contract};
-use fabric_msp::SigningIdentity;
+use fabric_client::Contract;
 use healthchain_interface::{AuditClient, ConsentsClient, LinksClient, MembersClient};
 use healthchain_network::{Consortium, MemberAccess, PeerAccess};
+
+use crate::peers::client;
 
 /// A client that skips the gateways: it signs with the member's own X.509 key and calls the chaincode over a peer.
 #[derive(Clone)]
@@ -15,21 +14,7 @@ pub struct Chain {
 impl Chain {
     /// The member's own client.
     pub fn new(peer: &PeerAccess, member: &MemberAccess, consortium: &Consortium) -> Self {
-        let read = |path| fs::read(path).expect("the network wrote its files");
-        let connection = Connection::lazy(ConnectOptions {
-            endpoint: peer.endpoint.clone(),
-            tls_root_pem: Some(read(&peer.tls_root)),
-            ..ConnectOptions::default()
-        })
-        .expect("the network's endpoint is one");
-        let identity = SigningIdentity::from_pem(
-            member.msp_id.as_str(),
-            read(&member.identity.certificate),
-            read(&member.identity.key),
-        )
-        .expect("the network issues identities");
-        let contract =
-            Client::new(connection, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
+        let contract = client(peer, member).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
         Self { contract: contract.conflict_retries(5) }
     }
 

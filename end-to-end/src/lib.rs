@@ -6,6 +6,7 @@
 mod chain;
 mod dishonest;
 mod forged;
+mod peers;
 mod person;
 mod world;
 

@@ -7,11 +7,14 @@ use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, header};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::peers::Peers;
+
 /// Somebody who calls the REST interface of the own organisation's gateway with the own TLS certificate.
 #[derive(Clone)]
 pub struct Person {
     access: MemberAccess,
     http: Client,
+    peers: Peers,
 }
 
 /// What a gateway answered.
@@ -27,20 +30,20 @@ pub struct Answer {
 
 impl Person {
     /// The member with its own certificate.
-    pub fn new(access: MemberAccess) -> Self {
+    pub(crate) fn new(access: MemberAccess, peers: Peers) -> Self {
         let http = client(&access, Some((&access.tls.certificate, &access.tls.key)));
-        Self { access, http }
+        Self { access, http, peers }
     }
 
     /// Somebody at the same gateway who shows another member's certificate, or none.
     pub fn showing(&self, certificate_of: Option<&MemberAccess>) -> Self {
         let files = certificate_of.map(|other| (other.tls.certificate.as_path(), other.tls.key.as_path()));
-        Self { access: self.access.clone(), http: client(&self.access, files) }
+        Self { http: client(&self.access, files), ..self.clone() }
     }
 
     /// Somebody at the same gateway who shows this certificate (PEM files).
     pub fn showing_files(&self, certificate: &std::path::Path, key: &std::path::Path) -> Self {
-        Self { access: self.access.clone(), http: client(&self.access, Some((certificate, key))) }
+        Self { http: client(&self.access, Some((certificate, key))), ..self.clone() }
     }
 
     /// The member's id on the ledger.
@@ -109,10 +112,11 @@ impl Person {
         self.try_request(Method::POST, &path, with).await
     }
 
-    /// Publishes a record and gives the new link.
+    /// Publishes a record and gives the new link, known to every organisation's peer.
     pub async fn publish(&self, patient: &MemberId, category: &str, record: &[u8]) -> LinkId {
         let answer = self.publish_as(&Uuid::new_v4().to_string(), patient, category, record).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
+        self.peers.level().await;
         answer.link()
     }
 
@@ -143,6 +147,7 @@ impl Person {
         });
         let answer = self.post("/v1/consents", &body).await;
         assert!(answer.is_success(), "{}", answer.text());
+        self.peers.level().await;
         consent.parse().expect("a UUID is a consent id")
     }
 
@@ -151,6 +156,7 @@ impl Person {
         let path = format!("/v1/patients/{}/consents/{consent}/revocation", self.id());
         let answer = self.request(Method::POST, &path, |request| request).await;
         assert!(answer.is_success(), "{}", answer.text());
+        self.peers.level().await;
     }
 
     /// Lists until exactly these of the patient's links are permitted for a purpose: the own peer may be a block behind the others.

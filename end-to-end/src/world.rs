@@ -7,6 +7,7 @@ use healthchain_network::{
 };
 use healthchain_rules::{OrganisationKind, Role};
 
+use crate::peers::Peers;
 use crate::{Chain, Forged, Person};
 
 /// Tests keep to ports of their own, so that a network that somebody uses goes on.
@@ -18,6 +19,7 @@ const PATIENTS: usize = 60;
 pub struct World {
     /// The network itself, to stop and start its components.
     pub network: Network,
+    peers: Peers,
     patients: AtomicUsize,
 }
 
@@ -37,7 +39,8 @@ impl World {
         let network = |progress| Network::new(consortium(), folder, ledger_kind(), programs.clone(), progress);
         network(Progress::Quiet)?.clean().await?;
         network(Progress::Lines)?.up().await?;
-        Ok(Self { network: network(Progress::Quiet)?, patients: AtomicUsize::new(0) })
+        let network = network(Progress::Quiet)?;
+        Ok(Self { peers: Peers::of(&network), network, patients: AtomicUsize::new(0) })
     }
 
     /// The first organisation of a kind.
@@ -51,7 +54,10 @@ impl World {
         let organisation = self.organisation(kind);
         let member = organisation.members.iter().filter(|member| member.role == role).nth(number);
         let member = member.unwrap_or_else(|| panic!("{} has too few members of role {role:?}", organisation.name));
-        Person::new(self.network.member(member.id.as_str()).expect("it is a member of the consortium"))
+        Person::new(
+            self.network.member(member.id.as_str()).expect("it is a member of the consortium"),
+            self.peers.clone(),
+        )
     }
 
     /// The hospital's clinician.
@@ -73,7 +79,10 @@ impl World {
     pub fn new_patient(&self) -> Person {
         let number = self.patients.fetch_add(1, Ordering::Relaxed);
         assert!(number < PATIENTS, "the tests take more patients than there are: raise PATIENTS");
-        Person::new(self.network.member(&patient_id(number)).expect("the consortium has as many patients"))
+        Person::new(
+            self.network.member(&patient_id(number)).expect("the consortium has as many patients"),
+            self.peers.clone(),
+        )
     }
 
     /// A client of this member's own that calls the chaincode without a gateway, over the peer of its organisation.
