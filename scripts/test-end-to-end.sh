@@ -8,8 +8,8 @@ cd "$root"
 ledger=${1:?embedded or fabric}
 shift
 cargo build --release --workspace --bins --locked
-programs=${CARGO_TARGET_DIR:-target}
-stop_network() { "$programs/release/healthchain-network" --dir "$programs/tmp/network-$ledger" down >/dev/null; }
+programs=${CARGO_TARGET_DIR:-target}/release
+stop_network() { "$programs/healthchain-network" --dir "$programs/network-$ledger" down >/dev/null; }
 trap stop_network EXIT
 trap 'exit 130' INT TERM
-HEALTHCHAIN_LEDGER=$ledger cargo test --release --locked -p healthchain-end-to-end --test suite -- "$@"
+HEALTHCHAIN_LEDGER=$ledger "$programs/healthchain-end-to-end" "$@"

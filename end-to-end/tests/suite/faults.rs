@@ -22,11 +22,7 @@ crate::promises![
     up_again_is_harmless_and_goes_on_after_everything_was_killed,
 ];
 
-pub(crate) const FABRIC_PROMISES: &[crate::Promise] = &[|runtime, world| {
-    crate::trial("faults::whichever_orderer_is_killed_under_load_writes_go_on", runtime, world, |world| {
-        Box::pin(async move { whichever_orderer_is_killed_under_load_writes_go_on(&world).await })
-    })
-}];
+crate::promises![FABRIC_PROMISES: whichever_orderer_is_killed_under_load_writes_go_on];
 
 async fn a_peer_killed_under_load_loses_nothing_acknowledged_and_nothing_is_written_twice(world: &World) {
     let peer = world.component("peer", world.organisation(OrganisationKind::Payer));

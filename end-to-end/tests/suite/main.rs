@@ -11,7 +11,6 @@ mod refusals;
 mod second_lock;
 mod story;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,16 +22,17 @@ use tokio::runtime::Runtime;
 /// A test's name and body, ready to run.
 type Promise = fn(&Arc<Runtime>, &Arc<World>) -> Trial;
 
-/// Lists tests (async functions of the world) under their names.
+/// Lists tests (async functions of the world) under their names, as `PROMISES` or as what is named first.
 #[macro_export]
 macro_rules! promises {
-    ($($name:ident),* $(,)?) => {
-        pub(crate) const PROMISES: &[$crate::Promise] = &[$(
+    ($list:ident: $($name:ident),* $(,)?) => {
+        pub(crate) const $list: &[$crate::Promise] = &[$(
             |runtime, world| $crate::trial(concat!(module_path!(), "::", stringify!($name)), runtime, world, |world| {
                 Box::pin(async move { $name(&world).await })
             }),
         )*];
     };
+    ($($name:ident),* $(,)?) => { $crate::promises!(PROMISES: $($name),*); };
 }
 
 fn main() -> ExitCode {
@@ -40,7 +40,9 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
 
     let runtime = Arc::new(Runtime::new().expect("the system has threads"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("network-{}", ledger_kind()));
+    let programs = std::env::current_exe().expect("the system knows where this program is");
+    let programs = programs.parent().expect("a program is in a folder");
+    let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, faults::PROMISES].concat();
     if ledger_kind() == LedgerKind::Fabric {
@@ -80,7 +82,7 @@ type Body = fn(Arc<World>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
 
 fn trial(name: &str, runtime: &Arc<Runtime>, world: &Arc<World>, body: Body) -> Trial {
     let (runtime, world) = (Arc::clone(runtime), Arc::clone(world));
-    let name = name.trim_start_matches("suite::");
+    let name = name.split_once("::").map_or(name, |(_, name)| name);
     Trial::test(name, move || {
         let begun = std::time::Instant::now();
         let result = runtime.block_on(runtime.spawn(body(Arc::clone(&world))));
