@@ -1,6 +1,6 @@
 //! The end-to-end tests: one network, started before them and removed after them.
 //!
-//! Options are those of Rust's own test runner (`--list`, a filter, …). Tests run one after the other, for some of them stop parts of the
+//! Options are those of Rust's own test runner (a filter, `--exact`, …). Tests run one after the other, for some of them stop parts of the
 //! network that they share.
 
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
