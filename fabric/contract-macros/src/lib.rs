@@ -7,7 +7,7 @@ use proc_macro::TokenStream;
 
 /// Makes a contract of a trait.
 ///
-/// ```ignore
+/// ```text
 /// #[contract(name = "Links")]
 /// pub trait Links {
 ///     /// Opens a link.
