@@ -42,7 +42,7 @@ impl Default for Deadlines {
             endorse: Duration::from_secs(30),
             submit: Duration::from_secs(15),
             commit_status: Duration::from_secs(60),
-            lookup: Duration::from_secs(10),
+            lookup: Duration::from_secs(5),
         }
     }
 }
