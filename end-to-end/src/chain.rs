@@ -1,10 +1,11 @@
 use fabric_client::Contract;
+use fabric_msp::SigningIdentity;
 use healthchain_interface::{AuditClient, ConsentsClient, LinksClient, MembersClient};
-use healthchain_network::{Consortium, MemberAccess, PeerAccess};
+use healthchain_network::{Consortium, PeerAccess};
 
 use crate::peers::client;
 
-/// A client that skips the gateways: it signs with the member's own X.509 key and calls the chaincode over a peer.
+/// A client that skips the gateways: it signs with an X.509 key of its own and calls the chaincode over a peer.
 #[derive(Clone)]
 pub struct Chain {
     /// The chaincode, for what no typed client does.
@@ -12,9 +13,9 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The member's own client.
-    pub fn new(peer: &PeerAccess, member: &MemberAccess, consortium: &Consortium) -> Self {
-        let contract = client(peer, member).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
+    /// The client of whoever has this identity.
+    pub fn new(peer: &PeerAccess, identity: SigningIdentity, consortium: &Consortium) -> Self {
+        let contract = client(peer, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
         Self { contract: contract.conflict_retries(5) }
     }
 

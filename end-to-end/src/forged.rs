@@ -1,4 +1,3 @@
-use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fabric_msp::SigningIdentity;
@@ -15,6 +14,8 @@ use prost::Message;
 use tonic::Status;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use crate::peers::{identity, read};
+
 /// A client that writes its proposals by hand: it signs with the member's own key, but says what it likes about who signs.
 pub struct Forged {
     gateway: GatewayClient<Channel>,
@@ -26,16 +27,12 @@ pub struct Forged {
 impl Forged {
     /// The member's own key, at this peer.
     pub fn new(peer: &PeerAccess, member: &MemberAccess, consortium: &Consortium) -> Self {
-        let read = |path| fs::read(path).expect("the network wrote its files");
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&peer.tls_root)));
         let endpoint = Endpoint::from_shared(peer.endpoint.clone()).expect("the network's endpoint is one");
         let channel = endpoint.tls_config(tls).expect("a TLS root is PEM").connect_lazy();
-        let identity = &member.identity;
-        let signer =
-            SigningIdentity::from_pem(member.msp_id.as_str(), read(&identity.certificate), read(&identity.key));
         Self {
             gateway: GatewayClient::new(channel),
-            signer: signer.expect("the network issues identities"),
+            signer: identity(member),
             channel: consortium.channel.clone(),
             chaincode: consortium.chaincode.name.clone(),
         }

@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use fabric_client::{Client, ConnectOptions, Connection};
@@ -21,7 +22,7 @@ impl Peers {
         let client = |name: &str, founder: &str| {
             let peer = network.peer(name).expect("each organisation has a peer");
             let administrator = network.member(founder).expect("each organisation has a founder");
-            (name.to_owned(), client(&peer, &administrator))
+            (name.to_owned(), client(&peer, identity(&administrator)))
         };
         let consortium = network.consortium();
         let organisations = consortium.organisations.iter();
@@ -44,16 +45,23 @@ impl Peers {
     }
 }
 
-/// A client that signs with the member's own X.509 key, at a peer.
-pub(crate) fn client(peer: &PeerAccess, member: &MemberAccess) -> Client {
-    let read = |path| fs::read(path).expect("the network wrote its files");
+/// A member's own X.509 identity.
+pub(crate) fn identity(member: &MemberAccess) -> SigningIdentity {
+    let (certificate, key) = (read(&member.identity.certificate), read(&member.identity.key));
+    SigningIdentity::from_pem(member.msp_id.as_str(), certificate, key).expect("the network issues identities")
+}
+
+/// A client that signs with this identity, at a peer.
+pub(crate) fn client(peer: &PeerAccess, identity: SigningIdentity) -> Client {
     let connection = Connection::lazy(ConnectOptions {
         endpoint: peer.endpoint.clone(),
         tls_root_pem: Some(read(&peer.tls_root)),
         ..ConnectOptions::default()
-    })
-    .expect("the network's endpoint is one");
-    let (certificate, key) = (read(&member.identity.certificate), read(&member.identity.key));
-    let identity = SigningIdentity::from_pem(member.msp_id.as_str(), certificate, key);
-    Client::new(connection, identity.expect("the network issues identities"))
+    });
+    Client::new(connection.expect("the network's endpoint is one"), identity)
+}
+
+/// A file of the network's.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).expect("the network wrote its files")
 }

@@ -7,7 +7,7 @@ use healthchain_network::{
 };
 use healthchain_rules::{OrganisationKind, Role};
 
-use crate::peers::Peers;
+use crate::peers::{Peers, identity};
 use crate::{Chain, Forged, Person};
 
 /// Tests keep to ports of their own, so that a network that somebody uses goes on.
@@ -87,7 +87,7 @@ impl World {
 
     /// A client of this member's own that calls the chaincode without a gateway, over the peer of its organisation.
     pub fn chain(&self, member: &Person) -> Chain {
-        Chain::new(&self.peer_of(member), member.access(), self.network.consortium())
+        Chain::new(&self.peer_of(member), identity(member.access()), self.network.consortium())
     }
 
     /// A client of this member's own that writes its proposals by hand.

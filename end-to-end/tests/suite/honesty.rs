@@ -1,9 +1,9 @@
 //! Clients and organisations that do not play by the rules.
 
-use fabric_client::{Client, Code, ConnectOptions, Connection, Stage};
+use fabric_client::{Code, Stage};
 use fabric_msp::SigningIdentity;
-use healthchain_end_to_end::{DISHONEST_FUNCTION, World, serve_dishonestly, until};
-use healthchain_interface::{GrantConsent, LinksClient, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
+use healthchain_end_to_end::{Chain, DISHONEST_FUNCTION, World, serve_dishonestly, until};
+use healthchain_interface::{GrantConsent, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
 use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Role, Scope};
 use serde_json::json;
 
@@ -91,17 +91,9 @@ async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World
     let peer = world.network.peer(&organisation.name).unwrap();
     let folder = world.network.layout().organisation(&organisation.name);
     let identity = SigningIdentity::load(folder.operator_msp(), organisation.msp_id.as_str()).unwrap();
-    let connection = Connection::lazy(ConnectOptions {
-        endpoint: peer.endpoint,
-        tls_root_pem: Some(std::fs::read(peer.tls_root).unwrap()),
-        ..ConnectOptions::default()
-    })
-    .unwrap();
-    let consortium = world.network.consortium();
-    let contract =
-        Client::new(connection, identity).contract(consortium.channel.as_str(), consortium.chaincode.name.as_str());
+    let chain = Chain::new(&peer, identity, world.network.consortium());
     let call = OpenLink { link: "any".parse().unwrap(), purpose: Purpose::Payment };
-    refused(LinksClient::new(contract).open(&call).await, "unknown-caller");
+    refused(chain.links().open(&call).await, "unknown-caller");
 }
 
 async fn another_members_envelope_is_given_to_nobody_else(world: &World) {
