@@ -3,7 +3,7 @@
 use fabric_contract::Context;
 use healthchain_interface::{Audit, MemberAuditQuery, Page, PageLimit, PageToken, PatientAuditQuery};
 use healthchain_rules::audit::{Act, AuditEntry, MayReadTrail, decide_reading_of_member, decide_reading_of_patient};
-use healthchain_rules::{Caller, MemberId, Refusal};
+use healthchain_rules::{Caller, LedgerEvent, MemberId, MspId, Recipient, Refusal};
 
 use crate::caller::{load_caller, load_caller_with};
 use crate::page_token;
@@ -27,17 +27,18 @@ impl Audit for AuditContract {
     }
 }
 
-/// What a contract function did, to be left on the trails.
+/// What a contract function did: left on the trails, and told to listeners.
 pub(crate) struct Record<'a> {
     act: Act,
     patient: Option<&'a MemberId>,
     upon: Option<&'a MemberId>,
+    wanted: Option<Recipient>,
 }
 
 impl<'a> Record<'a> {
     /// Something that the caller did.
-    pub(crate) fn new(act: Act) -> Self {
-        Self { act, patient: None, upon: None }
+    pub(crate) fn new(act: impl Into<Act>) -> Self {
+        Self { act: act.into(), patient: None, upon: None, wanted: None }
     }
 
     /// It concerns this patient's records or consents.
@@ -50,21 +51,37 @@ impl<'a> Record<'a> {
         Self { upon: Some(member), ..self }
     }
 
-    /// Saves it.
+    /// It asks the publisher's gateway to seal an envelope for this recipient, if any.
+    pub(crate) fn wanting(self, wanted: Option<Recipient>) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// Saves it as done by the caller. There is one record a transaction.
     pub(crate) fn save(self, context: &mut Context, caller: &Caller) -> Result<(), Refusal> {
         let member = match caller {
             Caller::Member(actor) => Some(actor.member.id.clone()),
             Caller::Custodian(_) => None,
         };
+        self.save_as(context, caller.organisation().msp_id.clone(), member)
+    }
+
+    /// Saves it as done by an organisation, and a member of it, of which the ledger did not know before.
+    pub(crate) fn save_as(
+        self,
+        context: &mut Context,
+        organisation: MspId,
+        member: Option<MemberId>,
+    ) -> Result<(), Refusal> {
         let entry = AuditEntry {
             transaction: transaction::id(context)?,
             time: transaction::time(context)?,
-            organisation: caller.organisation().msp_id.clone(),
+            organisation,
             member,
             patient: self.patient.cloned(),
             act: self.act,
         };
-        save_entry(context, &entry, self.upon)
+        save_entry(context, &entry, self.upon)?;
+        transaction::announce(context, &LedgerEvent { entry, wanted: self.wanted })
     }
 }
 

@@ -2,9 +2,8 @@
 
 use fabric_contract::Context;
 use healthchain_interface::{Consents, GrantConsent, RevokeConsent};
-use healthchain_rules::audit::Act;
-use healthchain_rules::consent::{GrantState, decide_grant, decide_reading, decide_revocation};
-use healthchain_rules::{Consent, Grantee, LedgerEvent, MemberId, Outcome, Refusal, Scope, Terms};
+use healthchain_rules::consent::{ConsentAct, GrantState, decide_grant, decide_reading, decide_revocation};
+use healthchain_rules::{Consent, Grantee, MemberId, Outcome, Refusal, Scope, Terms};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
@@ -48,10 +47,8 @@ impl Consents for ConsentContract {
             Outcome::Repeated((consent, _)) => Ok(consent),
             Outcome::Decided((consent, book), proof) => {
                 save_granted(context, &consent, &book, proof)?;
-                let act = Act::ConsentGranted { consent: consent.id.clone(), effect };
+                let act = ConsentAct::ConsentGranted { consent: consent.id.clone(), effect };
                 Record::new(act).about(&patient).save(context, &caller)?;
-                let event = LedgerEvent::ConsentGranted { consent: consent.id.clone(), patient };
-                transaction::announce(context, &event)?;
                 Ok(consent)
             }
         }
@@ -67,10 +64,8 @@ impl Consents for ConsentContract {
             Outcome::Repeated((consent, _)) => Ok(consent),
             Outcome::Decided((consent, book), proof) => {
                 save_revoked(context, &consent, &book, proof)?;
-                let act = Act::ConsentRevoked { consent: consent.id.clone() };
+                let act = ConsentAct::ConsentRevoked { consent: consent.id.clone() };
                 Record::new(act).about(&patient).save(context, &caller)?;
-                let event = LedgerEvent::ConsentRevoked { consent: consent.id.clone(), patient };
-                transaction::announce(context, &event)?;
                 Ok(consent)
             }
         }

@@ -2,9 +2,10 @@
 
 use fabric_contract::Context;
 use healthchain_interface::{Me, Members, NewMember, SuspendMember};
-use healthchain_rules::audit::Act;
-use healthchain_rules::member::{Registration, decide_registration, decide_reinstatement, decide_suspension};
-use healthchain_rules::{Caller, LedgerEvent, Member, MemberId, Outcome, Refusal, RefusalCode};
+use healthchain_rules::member::{
+    MemberAct, Registration, decide_registration, decide_reinstatement, decide_suspension,
+};
+use healthchain_rules::{Caller, Member, MemberId, Outcome, Refusal, RefusalCode};
 
 use crate::audit::Record;
 use crate::caller::{load_caller, load_caller_with};
@@ -30,14 +31,8 @@ impl Members for MemberContract {
             Outcome::Repeated(member) => Ok(member),
             Outcome::Decided(member, proof) => {
                 save_registered(context, &member, proof)?;
-                let act = Act::MemberRegistered { registered: member.id.clone(), role: member.role };
+                let act = MemberAct::MemberRegistered { registered: member.id.clone(), role: member.role };
                 Record::new(act).upon(&member.id).save(context, &caller)?;
-                let event = LedgerEvent::MemberRegistered {
-                    member: member.id.clone(),
-                    organisation: member.organisation.clone(),
-                    role: member.role,
-                };
-                transaction::announce(context, &event)?;
                 Ok(member)
             }
         }
@@ -50,13 +45,8 @@ impl Members for MemberContract {
             Outcome::Repeated(member) => Ok(member),
             Outcome::Decided(member, proof) => {
                 save_standing(context, &member, proof)?;
-                let act = Act::MemberSuspended { suspended: member.id.clone(), reason: call.reason };
+                let act = MemberAct::MemberSuspended { suspended: member.id.clone(), reason: call.reason };
                 Record::new(act).upon(&member.id).save(context, &caller)?;
-                let event = LedgerEvent::MemberSuspended {
-                    member: member.id.clone(),
-                    organisation: member.organisation.clone(),
-                };
-                transaction::announce(context, &event)?;
                 Ok(member)
             }
         }
@@ -69,13 +59,8 @@ impl Members for MemberContract {
             Outcome::Repeated(member) => Ok(member),
             Outcome::Decided(member, proof) => {
                 save_standing(context, &member, proof)?;
-                let act = Act::MemberReinstated { reinstated: member.id.clone() };
+                let act = MemberAct::MemberReinstated { reinstated: member.id.clone() };
                 Record::new(act).upon(&member.id).save(context, &caller)?;
-                let event = LedgerEvent::MemberReinstated {
-                    member: member.id.clone(),
-                    organisation: member.organisation.clone(),
-                };
-                transaction::announce(context, &event)?;
                 Ok(member)
             }
         }

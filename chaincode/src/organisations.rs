@@ -2,9 +2,8 @@
 
 use fabric_contract::Context;
 use healthchain_interface::{EnterOrganisation, Founders, Organisations};
-use healthchain_rules::audit::Act;
-use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
-use healthchain_rules::{Actor, Caller, LedgerEvent, MspId, Organisation, Outcome, Refusal, RefusalCode};
+use healthchain_rules::organisation::{Entry, EntryState, OrganisationAct, decide_entry, decide_founding};
+use healthchain_rules::{Actor, Caller, MspId, Organisation, Outcome, Refusal, RefusalCode};
 
 use crate::audit::Record;
 use crate::encryption_key::encryption_key;
@@ -26,7 +25,8 @@ impl Organisations for OrganisationContract {
             Outcome::Decided(organisations, proof) => {
                 save_founded(context, &organisations, proof)?;
                 let names = organisations.iter().map(|organisation| organisation.msp_id.clone()).collect();
-                transaction::announce(context, &LedgerEvent::OrganisationsFounded { organisations: names })?;
+                let act = OrganisationAct::OrganisationsFounded { organisations: names };
+                Record::new(act).save_as(context, signer.msp_id, None)?;
                 Ok(organisations)
             }
         }
@@ -60,11 +60,8 @@ impl Organisations for OrganisationContract {
             Outcome::Decided((organisation, administrator), proof) => {
                 save_entered(context, &organisation, &administrator, proof)?;
                 let caller = Caller::Member(Box::new(Actor { member: administrator, organisation }));
-                Record::new(Act::OrganisationEntered).save(context, &caller)?;
-                let organisation = caller.organisation().clone();
-                let event = LedgerEvent::OrganisationEntered { organisation: organisation.msp_id.clone() };
-                transaction::announce(context, &event)?;
-                Ok(organisation)
+                Record::new(OrganisationAct::OrganisationEntered).save(context, &caller)?;
+                Ok(caller.organisation().clone())
             }
         }
     }

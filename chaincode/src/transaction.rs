@@ -26,8 +26,9 @@ pub(crate) fn id(context: &Context) -> Result<TransactionId, Refusal> {
 
 /// Tells listeners what the transaction did, once it is committed. There is one event a transaction.
 pub(crate) fn announce(context: &mut Context, event: &LedgerEvent) -> Result<(), Refusal> {
-    let payload = serde_json::to_vec(event)
-        .map_err(|error| Refusal::new(RefusalCode::Ledger, format!("the event cannot be written: {error}")))?;
-    context.set_event(event.name(), payload);
+    let failed = |error| Refusal::new(RefusalCode::Ledger, format!("the event cannot be written: {error}"));
+    let payload = serde_json::to_value(event).map_err(failed)?;
+    let name = payload["act"]["act"].as_str().unwrap_or_default().to_owned();
+    context.set_event(name, payload.to_string());
     Ok(())
 }

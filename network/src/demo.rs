@@ -15,6 +15,7 @@ use healthchain_interface::{GrantConsent, Page, PermittedLink};
 use healthchain_rules::{
     Category, ConsentId, Effect, Grantee, Link, Provision, Purpose, Scope,
     audit::{Act, AuditEntry},
+    opening::OpeningAct,
 };
 use http::StatusCode;
 use serde_json::json;
@@ -152,8 +153,8 @@ async fn who_looked(actors: &Actors, published: &Published<'_>) -> Result<(), Ne
             !page.items.iter().any(|entry| {
                 entry.member.as_ref() == Some(who.id())
                     && match &entry.act {
-                        Act::LinkOpened { link, .. } => *permitted && link == id,
-                        Act::OpeningDenied { link, .. } => !*permitted && link == id,
+                        Act::Opening(OpeningAct::LinkOpened { link, .. }) => *permitted && link == id,
+                        Act::Opening(OpeningAct::OpeningDenied { link, .. }) => !*permitted && link == id,
                         _ => false,
                     }
             })
@@ -226,14 +227,14 @@ async fn open(
 /// One line about an opening; nothing for what is none.
 fn describe(entry: &AuditEntry) -> Option<String> {
     let what = match &entry.act {
-        Act::LinkOpened { category, purpose, provision, .. } => {
+        Act::Opening(OpeningAct::LinkOpened { category, purpose, provision, .. }) => {
             let by = match provision {
                 Provision::Rule(rule) => format!("by the rule {}", json!(rule)),
                 Provision::Consent(_) => "by consent".to_owned(),
             };
             format!("opened a {category} for {purpose} {by}")
         }
-        Act::OpeningDenied { purpose, reason, .. } => {
+        Act::Opening(OpeningAct::OpeningDenied { purpose, reason, .. }) => {
             format!("was denied a record for {purpose}: {}", reason.as_str())
         }
         _ => return None,

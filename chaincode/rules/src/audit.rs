@@ -3,15 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::category::Category;
-use crate::consent::{self, Effect};
-use crate::envelope::Holder;
-use crate::identifier::{ConsentId, LinkId, MemberId, MspId, Reason, TransactionId};
-use crate::member::{Caller, Member};
-use crate::opening::{Decision, Denial, Opening, Provision};
-use crate::purpose::Purpose;
+use crate::consent::{self, ConsentAct};
+use crate::envelope::EnvelopeAct;
+use crate::identifier::{MemberId, MspId, TransactionId};
+use crate::link::LinkAct;
+use crate::member::{Caller, Member, MemberAct};
+use crate::opening::OpeningAct;
+use crate::organisation::OrganisationAct;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::role::{Permission, Role};
+use crate::role::Permission;
 use crate::time::LedgerTime;
 
 /// One entry of the audit trail. Never changes.
@@ -33,93 +33,31 @@ pub struct AuditEntry {
     pub act: Act,
 }
 
-/// What was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "act", rename_all = "kebab-case")]
-pub enum Act {
-    /// An organisation entered with its first administrator, who acted.
-    OrganisationEntered,
-    /// A member was registered.
-    MemberRegistered {
-        /// Which.
-        registered: MemberId,
-        /// As what.
-        role: Role,
-    },
-    /// A member was suspended.
-    MemberSuspended {
-        /// Which.
-        suspended: MemberId,
-        /// Why.
-        reason: Reason,
-    },
-    /// A suspended member was reinstated.
-    MemberReinstated {
-        /// Which.
-        reinstated: MemberId,
-    },
-    /// A link was published.
-    LinkPublished {
-        /// Which.
-        link: LinkId,
-        /// Its version.
-        version: u32,
-        /// What kind of record.
-        category: Category,
-    },
-    /// A link was withdrawn.
-    LinkWithdrawn {
-        /// Which.
-        link: LinkId,
-        /// Why.
-        reason: Reason,
-    },
-    /// A link was opened.
-    LinkOpened {
-        /// Which.
-        link: LinkId,
-        /// Its version.
-        version: u32,
-        /// What kind of record.
-        category: Category,
-        /// For what.
-        purpose: Purpose,
-        /// Under which provision.
-        provision: Provision,
-    },
-    /// Opening a link was denied. Does not say what kind of record: the one denied reads this, too.
-    OpeningDenied {
-        /// Which.
-        link: LinkId,
-        /// For what.
-        purpose: Purpose,
-        /// Why.
-        reason: Denial,
-        /// The provision that denied, where there is one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        provision: Option<Provision>,
-    },
-    /// An envelope was added, as an opening instructed.
-    EnvelopeAdded {
-        /// For which link.
-        link: LinkId,
-        /// As which opening instructed.
-        opening: TransactionId,
-        /// For whom.
-        holder: Holder,
-    },
-    /// A consent was granted.
-    ConsentGranted {
-        /// Which.
-        consent: ConsentId,
-        /// Permission or denial.
-        effect: Effect,
-    },
-    /// A consent was revoked.
-    ConsentRevoked {
-        /// Which.
-        consent: ConsentId,
-    },
+macro_rules! acts {
+    ($($thing:ident($act:ty))+) => {
+        /// What was done, by the thing that it was done to; its JSON is that of the thing's act, `{"act":"…",…}`. The tag is also the
+        /// name of the chaincode event.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(untagged)]
+        pub enum Act {
+            $(#[doc = concat!("See [`", stringify!($act), "`].")] $thing($act),)+
+        }
+
+        $(impl From<$act> for Act {
+            fn from(act: $act) -> Self {
+                Self::$thing(act)
+            }
+        })+
+    };
+}
+
+acts! {
+    Organisation(OrganisationAct)
+    Member(MemberAct)
+    Link(LinkAct)
+    Opening(OpeningAct)
+    Envelope(EnvelopeAct)
+    Consent(ConsentAct)
 }
 
 /// Proof that the caller may read this trail.
@@ -143,18 +81,5 @@ pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Res
         Ok(MayReadTrail(()))
     } else {
         Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask its privacy officer"))
-    }
-}
-
-impl Act {
-    /// What an opening leaves on the trail.
-    pub fn of_opening(opening: &Opening) -> Self {
-        let (link, purpose) = (opening.link.clone(), opening.purpose);
-        match opening.decision.clone() {
-            Decision::Permitted { category, provision, .. } => {
-                Self::LinkOpened { link, version: opening.version, category, purpose, provision }
-            }
-            Decision::Denied { reason, provision } => Self::OpeningDenied { link, purpose, reason, provision },
-        }
     }
 }

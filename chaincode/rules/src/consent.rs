@@ -96,6 +96,24 @@ pub enum ConsentState {
     },
 }
 
+/// What is done to consents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum ConsentAct {
+    /// A consent was granted.
+    ConsentGranted {
+        /// Which.
+        consent: ConsentId,
+        /// Permission or denial.
+        effect: Effect,
+    },
+    /// A consent was revoked.
+    ConsentRevoked {
+        /// Which.
+        consent: ConsentId,
+    },
+}
+
 /// All of a patient's consents that stand, so that an opening reads them at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentBook {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::category::Category;
 use crate::consent::{ConsentBook, Subject, Wanted};
 use crate::entitlement::{Entitlement, KeyOf, entitlement};
-use crate::identifier::{KeyHash, Malformed, MemberId, MspId, Sealed};
+use crate::identifier::{KeyHash, LinkId, Malformed, MemberId, MspId, Sealed, TransactionId};
 use crate::limit;
 use crate::link::Link;
 use crate::member::{Actor, Caller, Member, Standing};
@@ -50,6 +50,21 @@ pub struct Recipient {
     /// The key, and its hash.
     #[serde(flatten)]
     pub key: EncryptionKey,
+}
+
+/// What is done to envelopes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum EnvelopeAct {
+    /// An envelope was added, as an opening instructed.
+    EnvelopeAdded {
+        /// For which link.
+        link: LinkId,
+        /// As which opening instructed.
+        opening: TransactionId,
+        /// For whom.
+        holder: Holder,
+    },
 }
 
 /// Proof that the envelope may be added.

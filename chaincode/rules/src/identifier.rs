@@ -74,17 +74,84 @@ macro_rules! parsed_text {
     };
 }
 
-parsed_text!(
+/// An id that a caller chooses, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+macro_rules! parsed_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        parsed_text!($(#[$doc])* $name, $what, "1 to 64 characters of a-z, 0-9 and -", is_id);
+    };
+}
+
+parsed_id!(
     /// A member's pseudonym on the ledger, chosen at registration: 1 to 64 of a-z, 0-9 and `-`. Never a name or a record number.
-    MemberId, "a member id", "1 to 64 characters of a-z, 0-9 and -", is_id
+    MemberId, "a member id"
 );
-parsed_text!(
+parsed_id!(
     /// A link's id, chosen by the publisher, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
-    LinkId, "a link id", "1 to 64 characters of a-z, 0-9 and -", is_id
+    LinkId, "a link id"
 );
-parsed_text!(
+parsed_id!(
     /// A consent's id, chosen by the patient among the own consents, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
-    ConsentId, "a consent id", "1 to 64 characters of a-z, 0-9 and -", is_id
+    ConsentId, "a consent id"
+);
+parsed_id!(
+    /// A governance proposal's id, chosen by the proposer, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    ProposalId, "a proposal id"
+);
+parsed_id!(
+    /// A permission group's id, chosen by whoever proposes it, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    GroupId, "a group id"
+);
+parsed_id!(
+    /// A delegation's id, chosen by the patient among the own delegations, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    DelegationId, "a delegation id"
+);
+parsed_id!(
+    /// The id of an attempt to recover a key, chosen by whoever begins it, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    RecoveryId, "a recovery id"
+);
+parsed_id!(
+    /// An amendment's id, chosen by the proposer, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    AmendmentId, "an amendment id"
+);
+parsed_id!(
+    /// An access request's id, chosen by the requester, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    RequestId, "a request id"
+);
+parsed_id!(
+    /// A standing rule's id, chosen by the patient among the own rules, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    StandingRuleId, "a standing rule id"
+);
+parsed_id!(
+    /// A subscription plan's id, chosen by the maintainer, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    PlanId, "a plan id"
+);
+parsed_id!(
+    /// A subscription order's id, chosen by whoever pays, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    OrderId, "an order id"
+);
+parsed_id!(
+    /// A notarization's id, chosen by the notary, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    NotarizationId, "a notarization id"
+);
+parsed_id!(
+    /// The id of a measure of population statistics, chosen by the maintainer, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    MeasureId, "a measure id"
+);
+parsed_id!(
+    /// The id of a release of population statistics, chosen by the analyst, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    ReleaseId, "a release id"
+);
+parsed_id!(
+    /// A reward program's id, chosen by the sponsor, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    ProgramId, "a program id"
+);
+parsed_id!(
+    /// The id of a redemption of points, chosen by the patient, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    RedemptionId, "a redemption id"
+);
+parsed_id!(
+    /// The id of a hold on an accounting of disclosures, chosen by the privacy officer, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
+    HoldId, "a hold id"
 );
 parsed_text!(
     /// An organisation, named by its Fabric membership service provider: 1 to 64 of letters, digits, `-`, `_` and `.`.

@@ -29,8 +29,9 @@ pub use consent::{Consent, ConsentBook, ConsentState, Effect, Grantee, Scope, Te
 pub use envelope::{Envelope, Holder, Recipient};
 pub use event::LedgerEvent;
 pub use identifier::{
-    Commitment, ConsentId, ContentHash, GatewayUrl, KeyHash, LinkId, Malformed, MediaType, MemberId, MspId, PublicKey,
-    Reason, Sealed, TransactionId,
+    AmendmentId, Commitment, ConsentId, ContentHash, DelegationId, GatewayUrl, GroupId, HoldId, KeyHash, LinkId,
+    Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId, ProposalId,
+    PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId, TransactionId,
 };
 pub use link::{Content, Link, LinkState, Version};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};

@@ -78,6 +78,28 @@ pub enum LinkState {
     },
 }
 
+/// What is done to links.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum LinkAct {
+    /// A link was published.
+    LinkPublished {
+        /// Which.
+        link: LinkId,
+        /// Its version.
+        version: u32,
+        /// What kind of record.
+        category: Category,
+    },
+    /// A link was withdrawn.
+    LinkWithdrawn {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
 /// A link to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {

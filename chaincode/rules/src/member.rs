@@ -61,6 +61,31 @@ pub enum Standing {
     },
 }
 
+/// What is done to members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum MemberAct {
+    /// A member was registered.
+    MemberRegistered {
+        /// Which.
+        registered: MemberId,
+        /// As what.
+        role: Role,
+    },
+    /// A member was suspended.
+    MemberSuspended {
+        /// Which.
+        suspended: MemberId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A suspended member was reinstated.
+    MemberReinstated {
+        /// Which.
+        reinstated: MemberId,
+    },
+}
+
 /// Who signed the transaction, as the certificate says. Fabric has checked certificate and signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {

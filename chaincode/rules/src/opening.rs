@@ -111,6 +111,58 @@ pub enum Denial {
     ConsentRequired,
 }
 
+/// What openings leave on the trail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum OpeningAct {
+    /// A link was opened.
+    LinkOpened {
+        /// Which.
+        link: LinkId,
+        /// Who keeps it; unknown in entries of the first release.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        publisher: Option<MspId>,
+        /// Its version.
+        version: u32,
+        /// What kind of record.
+        category: Category,
+        /// For what.
+        purpose: Purpose,
+        /// Under which provision.
+        provision: Provision,
+    },
+    /// Opening a link was denied. Does not say what kind of record: the one denied reads this, too.
+    OpeningDenied {
+        /// Which.
+        link: LinkId,
+        /// For what.
+        purpose: Purpose,
+        /// Why.
+        reason: Denial,
+        /// The provision that denied, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provision: Option<Provision>,
+    },
+}
+
+impl OpeningAct {
+    /// What an opening leaves on the trail.
+    pub fn of(opening: &Opening) -> Self {
+        let (link, purpose) = (opening.link.clone(), opening.purpose);
+        match opening.decision.clone() {
+            Decision::Permitted { category, provision, .. } => Self::LinkOpened {
+                link,
+                publisher: Some(opening.publisher.clone()),
+                version: opening.version,
+                category,
+                purpose,
+                provision,
+            },
+            Decision::Denied { reason, provision } => Self::OpeningDenied { link, purpose, reason, provision },
+        }
+    }
+}
+
 impl Denial {
     /// The stable code.
     pub const fn as_str(self) -> &'static str {
@@ -211,6 +263,16 @@ pub fn decide_reading_envelope(caller: &Caller, opening: Option<Opening>) -> Res
 
 pub(crate) fn unknown_opening() -> Refusal {
     Refusal::new(RefusalCode::UnknownOpening, "no such opening")
+}
+
+impl Opening {
+    /// Whose key the opening's envelope is sealed to; none when it was denied.
+    pub const fn recipient(&self) -> Option<&Recipient> {
+        match &self.decision {
+            Decision::Permitted { recipient, .. } => Some(recipient),
+            Decision::Denied { .. } => None,
+        }
+    }
 }
 
 impl Decision {

@@ -70,6 +70,19 @@ pub enum OrganisationState {
     },
 }
 
+/// What is done to organisations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum OrganisationAct {
+    /// The consortium's organisations were named.
+    OrganisationsFounded {
+        /// Which.
+        organisations: Vec<MspId>,
+    },
+    /// An organisation entered with its first administrator, who acted.
+    OrganisationEntered,
+}
+
 impl OrganisationKind {
     /// Every kind.
     pub const ALL: [Self; 6] = [

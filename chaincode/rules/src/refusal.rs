@@ -17,70 +17,114 @@ pub struct Refusal {
     detail: String,
 }
 
-/// The stable name of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefusalCode {
+macro_rules! refusal_codes {
+    ($($(#[doc = $meaning:literal])+ $name:ident $status:literal $text:literal)+) => {
+        /// The stable name of a refusal.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        pub enum RefusalCode {
+            $($(#[doc = $meaning])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl RefusalCode {
+            /// Every code.
+            pub const ALL: [Self; [$($status),+].len()] = [$(Self::$name),+];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// The status of the chaincode's response, 400 to 599; means what it means in HTTP.
+            pub const fn status(self) -> u16 {
+                match self {
+                    $(Self::$name => $status,)+
+                }
+            }
+        }
+    };
+}
+
+// One line a code: its name, its status, its name on the wire.
+refusal_codes! {
+    // What every function may answer.
     /// An argument is not well formed, or larger than its limit.
-    Malformed,
+    Malformed 400 "malformed"
     /// The caller's key is not known to the ledger, or belongs to another organisation's member.
-    UnknownCaller,
+    UnknownCaller 403 "unknown-caller"
     /// The caller is suspended.
-    MemberSuspended,
+    MemberSuspended 403 "member-suspended"
     /// The caller is retired.
-    MemberRetired,
+    MemberRetired 403 "member-retired"
     /// The caller's role, kind of organisation or certificate does not allow it.
-    NotPermitted,
+    NotPermitted 403 "not-permitted"
     /// It belongs to another organisation.
-    OtherOrganisation,
+    OtherOrganisation 403 "other-organisation"
     /// No such organisation, or none that the caller may know of.
-    UnknownOrganisation,
+    UnknownOrganisation 404 "unknown-organisation"
     /// No such member, or none that the caller may know of.
-    UnknownMember,
+    UnknownMember 404 "unknown-member"
     /// No such patient.
-    UnknownPatient,
+    UnknownPatient 404 "unknown-patient"
     /// No such link, or none that the caller may know of.
-    UnknownLink,
+    UnknownLink 404 "unknown-link"
     /// No such consent of this patient.
-    UnknownConsent,
+    UnknownConsent 404 "unknown-consent"
     /// No such opening, or none that the caller may know of.
-    UnknownOpening,
+    UnknownOpening 404 "unknown-opening"
     /// No such envelope.
-    UnknownEnvelope,
+    UnknownEnvelope 404 "unknown-envelope"
+    // Organisations.
     /// The consortium was founded with other organisations.
-    AlreadyFounded,
+    AlreadyFounded 409 "already-founded"
     /// The organisation entered with other facts.
-    AlreadyEntered,
+    AlreadyEntered 409 "already-entered"
     /// The organisation has not entered yet.
-    NotEntered,
+    NotEntered 409 "not-entered"
+    // Governance and groups.
+    // Members.
     /// The id is taken by a member with other facts.
-    MemberExists,
+    MemberExists 409 "member-exists"
     /// The key belongs to somebody else of the organisation already.
-    KeyTaken,
+    KeyTaken 409 "key-taken"
     /// Administrators cannot suspend themselves: one would be the last.
-    OwnSuspension,
+    OwnSuspension 403 "own-suspension"
     /// The member is suspended already, or is retired: its standing cannot change so.
-    StandingConflict,
+    StandingConflict 409 "standing-conflict"
+    // Delegations and recovery.
+    // Agents.
+    // Links, envelopes and openings.
     /// The id is taken by a link with other facts.
-    LinkExists,
+    LinkExists 409 "link-exists"
     /// The link is withdrawn.
-    LinkWithdrawn,
+    LinkWithdrawn 409 "link-withdrawn"
     /// An envelope that publication needs is missing: the patient's or the publisher's.
-    EnvelopeMissing,
+    EnvelopeMissing 400 "envelope-missing"
     /// An envelope is for somebody who is not entitled, for an old key, or there twice.
-    EnvelopeNotWanted,
+    EnvelopeNotWanted 400 "envelope-not-wanted"
     /// There is another envelope for this key already.
-    EnvelopeExists,
+    EnvelopeExists 409 "envelope-exists"
     /// The opening is not permitted any more.
-    OpeningNotInForce,
+    OpeningNotInForce 403 "opening-not-in-force"
+    // Amendments.
+    // Emergencies.
+    // Consents.
     /// The id is taken by a consent with other facts, or by one that was revoked.
-    ConsentExists,
+    ConsentExists 409 "consent-exists"
     /// The patient has as many consents in force as there may be.
-    TooManyConsents,
+    TooManyConsents 409 "too-many-consents"
+    // Access requests.
+    // Subscriptions.
+    // Notarizations.
+    // Statistics.
+    // Rewards.
+    // The audit and pages.
     /// The page token is of another query.
-    PageTokenMismatch,
+    PageTokenMismatch 400 "page-token-mismatch"
+    // The ledger itself.
     /// The ledger could not be read, or holds what this chaincode cannot read.
-    Ledger,
+    Ledger 500 "ledger"
 }
 
 impl Refusal {
@@ -113,111 +157,6 @@ impl Refusal {
     /// The status of the chaincode's response, 400 to 599; means what it means in HTTP.
     pub const fn status(&self) -> u16 {
         self.code.status()
-    }
-}
-
-impl RefusalCode {
-    /// Every code.
-    pub const ALL: [Self; 30] = [
-        Self::Malformed,
-        Self::UnknownCaller,
-        Self::MemberSuspended,
-        Self::MemberRetired,
-        Self::NotPermitted,
-        Self::OtherOrganisation,
-        Self::UnknownOrganisation,
-        Self::UnknownMember,
-        Self::UnknownPatient,
-        Self::UnknownLink,
-        Self::UnknownConsent,
-        Self::UnknownOpening,
-        Self::UnknownEnvelope,
-        Self::AlreadyFounded,
-        Self::AlreadyEntered,
-        Self::NotEntered,
-        Self::MemberExists,
-        Self::KeyTaken,
-        Self::OwnSuspension,
-        Self::StandingConflict,
-        Self::LinkExists,
-        Self::LinkWithdrawn,
-        Self::EnvelopeMissing,
-        Self::EnvelopeNotWanted,
-        Self::EnvelopeExists,
-        Self::OpeningNotInForce,
-        Self::ConsentExists,
-        Self::TooManyConsents,
-        Self::PageTokenMismatch,
-        Self::Ledger,
-    ];
-
-    /// The name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::UnknownCaller => "unknown-caller",
-            Self::MemberSuspended => "member-suspended",
-            Self::MemberRetired => "member-retired",
-            Self::NotPermitted => "not-permitted",
-            Self::OtherOrganisation => "other-organisation",
-            Self::UnknownOrganisation => "unknown-organisation",
-            Self::UnknownMember => "unknown-member",
-            Self::UnknownPatient => "unknown-patient",
-            Self::UnknownLink => "unknown-link",
-            Self::UnknownConsent => "unknown-consent",
-            Self::UnknownOpening => "unknown-opening",
-            Self::UnknownEnvelope => "unknown-envelope",
-            Self::AlreadyFounded => "already-founded",
-            Self::AlreadyEntered => "already-entered",
-            Self::NotEntered => "not-entered",
-            Self::MemberExists => "member-exists",
-            Self::KeyTaken => "key-taken",
-            Self::OwnSuspension => "own-suspension",
-            Self::StandingConflict => "standing-conflict",
-            Self::LinkExists => "link-exists",
-            Self::LinkWithdrawn => "link-withdrawn",
-            Self::EnvelopeMissing => "envelope-missing",
-            Self::EnvelopeNotWanted => "envelope-not-wanted",
-            Self::EnvelopeExists => "envelope-exists",
-            Self::OpeningNotInForce => "opening-not-in-force",
-            Self::ConsentExists => "consent-exists",
-            Self::TooManyConsents => "too-many-consents",
-            Self::PageTokenMismatch => "page-token-mismatch",
-            Self::Ledger => "ledger",
-        }
-    }
-
-    /// The status of the chaincode's response, 400 to 599; means what it means in HTTP.
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Malformed | Self::EnvelopeMissing | Self::EnvelopeNotWanted | Self::PageTokenMismatch => 400,
-            Self::UnknownCaller
-            | Self::MemberSuspended
-            | Self::MemberRetired
-            | Self::NotPermitted
-            | Self::OtherOrganisation
-            | Self::OwnSuspension
-            | Self::OpeningNotInForce => 403,
-            Self::UnknownOrganisation
-            | Self::UnknownMember
-            | Self::UnknownPatient
-            | Self::UnknownLink
-            | Self::UnknownConsent
-            | Self::UnknownOpening
-            | Self::UnknownEnvelope => 404,
-            Self::AlreadyFounded
-            | Self::AlreadyEntered
-            | Self::NotEntered
-            | Self::MemberExists
-            | Self::KeyTaken
-            | Self::StandingConflict
-            | Self::LinkExists
-            | Self::LinkWithdrawn
-            | Self::EnvelopeExists
-            | Self::ConsentExists
-            | Self::TooManyConsents => 409,
-            Self::Ledger => 500,
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::purpose::Purpose;
 pub enum Role {
     /// Registers and suspends its organisation's members.
     Administrator,
-    /// Keeps plans, programs and settings; never reads records.
+    /// Keeps plans, programs and measures; never reads records.
     Maintainer,
     /// Owns consents and the own audit trail.
     Patient,
@@ -36,26 +36,91 @@ pub enum Role {
     Agent,
 }
 
-/// What a contract function asks before it acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Permission {
+macro_rules! permissions {
+    ($($(#[doc = $meaning:literal])+ $name:ident)+) => {
+        /// What a contract function asks before it acts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Permission {
+            $($(#[doc = $meaning])+ $name,)+
+        }
+
+        impl Permission {
+            /// Every permission.
+            pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
+        }
+    };
+}
+
+permissions! {
+    // Governance.
+    /// Propose changes of organisations, groups and settings, and vote on them.
+    ProposeChange
+    // Members.
     /// Register members of the own organisation.
-    RegisterMember,
-    /// Suspend and reinstate members of the own organisation.
-    SuspendMember,
+    RegisterMember
+    /// Suspend, reinstate and retire members of the own organisation.
+    SuspendMember
+    /// Replace the lost key of a member of the own organisation, other than a patient's.
+    ReplaceKey
+    /// Attest that a member is who it says.
+    AttestIdentity
+    /// Give agents of the own organisation a charter, and take it back.
+    DeployAgent
+    // Delegations and recovery.
+    /// Let a guardian act, and name those who may recover the own key.
+    Delegate
+    // Links, amendments, emergencies.
     /// Publish access links.
-    PublishLink,
+    PublishLink
     /// Withdraw the own organisation's links.
-    WithdrawLink,
+    WithdrawLink
+    /// Erase the own organisation's links.
+    EraseLink
+    /// Propose the next version of the own organisation's links.
+    AmendLink
+    /// Approve or reject other organisations' amendments.
+    ApproveAmendment
     /// List and open permitted links.
-    OpenLink,
-    /// Grant and revoke consents over the own records.
-    GrantConsent,
+    OpenLink
+    /// Declare an emergency, which opens what was denied.
+    DeclareEmergency
+    /// Review other organisations' emergency accesses.
+    ReviewEmergency
+    // Consents and requests.
+    /// Grant and revoke consents over the own records, and answer requests.
+    GrantConsent
+    /// Ask patients for access.
+    RequestAccess
+    // Subscriptions.
+    /// Make and withdraw subscription plans.
+    MakePlan
+    /// Order subscriptions: patients for themselves, payers for patients.
+    OrderSubscription
+    /// Read what the own organisation is charged.
+    ReadStatement
+    // Notarizations, statistics, rewards.
+    /// Notarize document hashes and immunization statuses.
+    Notarize
+    /// Define measures of population statistics, and close their periods.
+    DefineMeasure
+    /// Contribute the own organisation's counts.
+    ContributeCounts
+    /// Read and release population statistics.
+    ReleaseStatistics
+    /// Define and end reward programs.
+    SponsorProgram
+    /// Attest that a patient met the target of a program.
+    AttestTarget
+    /// Enrol in reward programs and redeem points.
+    CollectRewards
+    // The audit.
     /// Read the trail of the own records.
-    ReadPatientAudit,
-    /// Read the trail of the own organisation's members.
-    ReadOrganisationAudit,
+    ReadPatientAudit
+    /// Read the trail of the own organisation and its members.
+    ReadOrganisationAudit
+    /// Hold back disclosures from a patient's accounting for a time.
+    HoldAccounting
 }
 
 impl Role {
@@ -77,15 +142,37 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::*;
         match self {
-            Self::Administrator => &[RegisterMember, SuspendMember, ReadOrganisationAudit],
-            Self::Maintainer => &[],
-            Self::Patient => &[OpenLink, GrantConsent, ReadPatientAudit],
+            Self::Administrator => &[
+                ProposeChange,
+                RegisterMember,
+                SuspendMember,
+                ReplaceKey,
+                AttestIdentity,
+                DeployAgent,
+                ReadStatement,
+                ReadOrganisationAudit,
+            ],
+            Self::Maintainer => &[MakePlan, DefineMeasure, ContributeCounts, SponsorProgram],
+            Self::Patient => &[Delegate, OpenLink, GrantConsent, OrderSubscription, CollectRewards, ReadPatientAudit],
             Self::Guardian => &[OpenLink],
-            Self::Clinician => &[PublishLink, WithdrawLink, OpenLink],
-            Self::Pharmacist => &[OpenLink],
-            Self::PayerOfficer => &[OpenLink],
-            Self::PrivacyOfficer => &[ReadOrganisationAudit],
-            Self::Analyst => &[],
+            Self::Clinician => &[
+                AttestIdentity,
+                PublishLink,
+                WithdrawLink,
+                AmendLink,
+                ApproveAmendment,
+                OpenLink,
+                DeclareEmergency,
+                RequestAccess,
+                Notarize,
+                AttestTarget,
+            ],
+            Self::Pharmacist => &[OpenLink, RequestAccess, Notarize],
+            Self::PayerOfficer => {
+                &[AttestIdentity, OpenLink, RequestAccess, OrderSubscription, ReadStatement, SponsorProgram]
+            }
+            Self::PrivacyOfficer => &[EraseLink, ReviewEmergency, ReadOrganisationAudit, HoldAccounting],
+            Self::Analyst => &[ReleaseStatistics],
             Self::Agent => &[],
         }
     }
@@ -164,20 +251,6 @@ impl Role {
             Self::Agent => "agent",
         }
     }
-}
-
-impl Permission {
-    /// Every permission.
-    pub const ALL: [Self; 8] = [
-        Self::RegisterMember,
-        Self::SuspendMember,
-        Self::PublishLink,
-        Self::WithdrawLink,
-        Self::OpenLink,
-        Self::GrantConsent,
-        Self::ReadPatientAudit,
-        Self::ReadOrganisationAudit,
-    ];
 }
 
 impl fmt::Display for Role {

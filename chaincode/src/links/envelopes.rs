@@ -1,14 +1,12 @@
 use fabric_contract::Context;
 use healthchain_interface::AddEnvelope;
-use healthchain_rules::audit::Act;
 use healthchain_rules::envelope::{
-    AdditionState, decide_adding, decide_addition, decide_reading_own, unknown_envelope,
+    AdditionState, EnvelopeAct, decide_adding, decide_addition, decide_reading_own, unknown_envelope,
 };
 use healthchain_rules::link::unknown_link;
 use healthchain_rules::opening::{decide_reading_envelope, require_in_force};
 use healthchain_rules::{
-    Actor, Caller, ConsentBook, Decision, Envelope, LedgerEvent, Link, LinkId, Opening, Outcome, Refusal, RefusalCode,
-    TransactionId,
+    Actor, Caller, ConsentBook, Decision, Envelope, Link, LinkId, Opening, Outcome, Refusal, RefusalCode, TransactionId,
 };
 
 use crate::audit::Record;
@@ -64,9 +62,8 @@ pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Enve
             save_added(context, &opening.link, opening.version, &envelope, proof)?;
             let Opening { transaction, link, patient, .. } = opening;
             let holder = envelope.holder.clone();
-            let act = Act::EnvelopeAdded { link: link.clone(), opening: transaction.clone(), holder: holder.clone() };
+            let act = EnvelopeAct::EnvelopeAdded { link, opening: transaction, holder };
             Record::new(act).about(&patient).save(context, &caller)?;
-            transaction::announce(context, &LedgerEvent::EnvelopeAdded { opening: transaction, link, holder })?;
             Ok(envelope)
         }
     }

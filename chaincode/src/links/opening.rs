@@ -1,9 +1,8 @@
 use fabric_contract::Context;
 use healthchain_interface::{OpenLink, Opened};
-use healthchain_rules::audit::Act;
 use healthchain_rules::link::unknown_link;
-use healthchain_rules::opening::{decide_opening, decide_reading};
-use healthchain_rules::{Decision, Envelope, LedgerEvent, Link, Opening, Refusal, TransactionId};
+use healthchain_rules::opening::{OpeningAct, decide_opening, decide_reading};
+use healthchain_rules::{Envelope, Link, Opening, Recipient, Refusal, TransactionId};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
@@ -28,8 +27,8 @@ pub(super) async fn open(context: &mut Context, call: OpenLink) -> Result<Opened
     let envelope = load_envelope_of(context, &opening).await?;
 
     save_opening(context, &opening, proof)?;
-    Record::new(Act::of_opening(&opening)).about(&opening.patient).save(context, &caller)?;
-    transaction::announce(context, &event(&opening, envelope.as_ref()))?;
+    let wanted = opening.recipient().filter(|_| envelope.is_none()).cloned();
+    Record::new(OpeningAct::of(&opening)).about(&opening.patient).wanting(wanted).save(context, &caller)?;
     Ok(Opened { opening, envelope })
 }
 
@@ -39,34 +38,6 @@ pub(super) async fn opening(context: &Context, id: TransactionId) -> Result<Open
 }
 
 async fn load_envelope_of(context: &Context, opening: &Opening) -> Result<Option<Envelope>, Refusal> {
-    match &opening.decision {
-        Decision::Permitted { recipient, .. } => {
-            let load = load_envelope(&opening.link, opening.version, &recipient.key.key_hash);
-            fetch(context, load).await
-        }
-        Decision::Denied { .. } => Ok(None),
-    }
-}
-
-fn event(opening: &Opening, envelope: Option<&Envelope>) -> LedgerEvent {
-    match &opening.decision {
-        Decision::Permitted { category, recipient, .. } => LedgerEvent::LinkOpened {
-            opening: opening.transaction.clone(),
-            link: opening.link.clone(),
-            version: opening.version,
-            category: *category,
-            publisher: opening.publisher.clone(),
-            patient: opening.patient.clone(),
-            opener: opening.opener.clone(),
-            organisation: opening.organisation.clone(),
-            wanted: envelope.is_none().then(|| recipient.clone()),
-        },
-        Decision::Denied { .. } => LedgerEvent::OpeningDenied {
-            opening: opening.transaction.clone(),
-            link: opening.link.clone(),
-            patient: opening.patient.clone(),
-            opener: opening.opener.clone(),
-            organisation: opening.organisation.clone(),
-        },
-    }
+    let load = |recipient: &Recipient| load_envelope(&opening.link, opening.version, &recipient.key.key_hash);
+    Ok(fetch(context, opening.recipient().map(load)).await?.flatten())
 }

@@ -1,10 +1,9 @@
 use fabric_contract::Context;
 use healthchain_interface::{PublishLink, RecipientsQuery, WithdrawLink};
-use healthchain_rules::audit::Act;
 use healthchain_rules::envelope::{decide_asking, recipients as recipients_of};
-use healthchain_rules::link::{Draft, decide_publication, decide_withdrawal, require_patient};
+use healthchain_rules::link::{Draft, LinkAct, decide_publication, decide_withdrawal, require_patient};
 use healthchain_rules::{
-    Caller, Category, ConsentBook, Content, LedgerEvent, Link, Member, MemberId, Outcome, Recipient, Refusal, limit,
+    Caller, Category, ConsentBook, Content, Link, Member, MemberId, Outcome, Recipient, Refusal, limit,
 };
 
 use crate::audit::Record;
@@ -44,16 +43,8 @@ pub(super) async fn publish(context: &mut Context, call: PublishLink) -> Result<
         Outcome::Decided(link, proof) => {
             save_published(context, &link, &call.envelopes, proof)?;
             let version = link.current.number;
-            let act = Act::LinkPublished { link: link.id.clone(), version, category: link.category };
+            let act = LinkAct::LinkPublished { link: link.id.clone(), version, category: link.category };
             Record::new(act).about(&link.patient).save(context, &caller)?;
-            let event = LedgerEvent::LinkPublished {
-                link: link.id.clone(),
-                version,
-                category: link.category,
-                patient: link.patient.clone(),
-                publisher: link.publisher.clone(),
-            };
-            transaction::announce(context, &event)?;
             Ok(link)
         }
     }
@@ -66,10 +57,8 @@ pub(super) async fn withdraw(context: &mut Context, call: WithdrawLink) -> Resul
         Outcome::Repeated(link) => Ok(link),
         Outcome::Decided(link, proof) => {
             save_withdrawn(context, &link, proof)?;
-            let act = Act::LinkWithdrawn { link: link.id.clone(), reason: call.reason };
+            let act = LinkAct::LinkWithdrawn { link: link.id.clone(), reason: call.reason };
             Record::new(act).about(&link.patient).save(context, &caller)?;
-            let event = LedgerEvent::LinkWithdrawn { link: link.id.clone(), publisher: link.publisher.clone() };
-            transaction::announce(context, &event)?;
             Ok(link)
         }
     }

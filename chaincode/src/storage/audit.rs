@@ -29,7 +29,7 @@ pub(crate) async fn load_trail(
     _: MayReadTrail,
 ) -> Result<(Vec<AuditEntry>, Option<TrailPosition>), Refusal> {
     let (of, member) = trail.parts();
-    let from = from.map(|from| key::audit(of, member, from.time, &from.transaction));
+    let from = from.map(|from| trail.key(from.time, &from.transaction));
     let page = context.composite_page(of, &[member.as_str()], limit, from.as_deref()).await.map_err(ledger)?;
     let entries = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<_, _>>()?;
     let next = page.bookmark.map(|bookmark| position(&bookmark)).transpose()?;
@@ -45,8 +45,7 @@ pub(crate) fn save_entry(
     let of_patient = entry.patient.clone().map(Trail::OfPatient);
     let of_members = [entry.member.as_ref(), acted_upon].into_iter().flatten().cloned().map(Trail::OfMember);
     for trail in of_patient.into_iter().chain(of_members) {
-        let (of, member) = trail.parts();
-        put(context, key::audit(of, member, entry.time, &entry.transaction), entry)?;
+        put(context, trail.key(entry.time, &entry.transaction), entry)?;
     }
     Ok(())
 }
@@ -56,6 +55,13 @@ impl Trail {
         match self {
             Self::OfPatient(patient) => (key::AUDIT_OF_PATIENT, patient),
             Self::OfMember(member) => (key::AUDIT_OF_MEMBER, member),
+        }
+    }
+
+    fn key(&self, time: LedgerTime, transaction: &TransactionId) -> String {
+        match self {
+            Self::OfPatient(patient) => key::audit_of_patient(patient, time, transaction),
+            Self::OfMember(member) => key::audit_of_member(member, time, transaction),
         }
     }
 }

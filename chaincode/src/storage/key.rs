@@ -1,65 +1,74 @@
-//! Every composite key of the ledger, in one list. Attributes are parsed values: none holds a character that a key may not.
-//!
-//! | object type | attributes | value |
-//! |---|---|---|
-//! | `organisation` | MSP id | organisation |
-//! | `member` | id | member |
-//! | `key-holder` | MSP id, hash of a signing key | whose it is in that organisation |
-//! | `link` | id | link with its current version |
-//! | `link-of-patient` | patient, category, time descending, link | what a list shows of an active link |
-//! | `envelope` | link, version (10 digits), hash of the recipient's key | envelope |
-//! | `consent` | patient, id | consent |
-//! | `consent-book` | patient | the consents that stand |
-//! | `opening` | transaction | opening |
-//! | `audit-of-patient` | patient, time descending, transaction | audit entry |
-//! | `audit-of-member` | member, time descending, transaction | audit entry |
+//! Every composite key of the ledger, in one list: object type, attributes, and what lies there. Attributes are parsed values:
+//! none holds a character that a key may not.
 
 use fabric_contract::composite_key;
 use healthchain_rules::{Category, ConsentId, KeyHash, LedgerTime, LinkId, MemberId, MspId, TransactionId};
 
-pub(super) const ORGANISATION: &str = "organisation";
-pub(super) const LINK_OF_PATIENT: &str = "link-of-patient";
-pub(super) const AUDIT_OF_PATIENT: &str = "audit-of-patient";
-pub(super) const AUDIT_OF_MEMBER: &str = "audit-of-member";
+macro_rules! keys {
+    ($(
+        $(#[doc = $value:literal])+
+        $constant:ident $object_type:literal $name:ident($($argument:ident: $kind:ty),*) [$($attribute:expr),*]
+    )+) => {
+        $(
+            #[allow(dead_code)] // Asked for only by what reads all keys of the type.
+            pub(super) const $constant: &str = $object_type;
 
-pub(super) fn organisation(msp_id: &MspId) -> String {
-    key(ORGANISATION, &[msp_id.as_str()])
+            $(#[doc = $value])+
+            pub(super) fn $name($($argument: $kind),*) -> String {
+                key($object_type, &[$($attribute.as_ref()),*])
+            }
+        )+
+
+        #[cfg(test)]
+        const OBJECT_TYPES: &[&str] = &[$($object_type),+];
+    };
 }
 
-pub(super) fn member(id: &MemberId) -> String {
-    key("member", &[id.as_str()])
-}
-
-pub(super) fn key_holder(msp_id: &MspId, key_hash: &KeyHash) -> String {
-    key("key-holder", &[msp_id.as_str(), key_hash.as_str()])
-}
-
-pub(super) fn link(id: &LinkId) -> String {
-    key("link", &[id.as_str()])
-}
-
-pub(super) fn link_of_patient(patient: &MemberId, category: Category, published: LedgerTime, link: &LinkId) -> String {
-    key(LINK_OF_PATIENT, &[patient.as_str(), category.as_str(), &descending(published), link.as_str()])
-}
-
-pub(super) fn envelope(link: &LinkId, version: u32, recipient_key_hash: &KeyHash) -> String {
-    key("envelope", &[link.as_str(), &format!("{version:010}"), recipient_key_hash.as_str()])
-}
-
-pub(super) fn consent(patient: &MemberId, id: &ConsentId) -> String {
-    key("consent", &[patient.as_str(), id.as_str()])
-}
-
-pub(super) fn consent_book(patient: &MemberId) -> String {
-    key("consent-book", &[patient.as_str()])
-}
-
-pub(super) fn opening(transaction: &TransactionId) -> String {
-    key("opening", &[transaction.as_str()])
-}
-
-pub(super) fn audit(of: &'static str, member: &MemberId, time: LedgerTime, transaction: &TransactionId) -> String {
-    key(of, &[member.as_str(), &descending(time), transaction.as_str()])
+keys! {
+    // Organisations.
+    /// An organisation.
+    ORGANISATION "organisation" organisation(msp_id: &MspId) [msp_id]
+    // Governance and groups.
+    // Members.
+    /// A member.
+    MEMBER "member" member(id: &MemberId) [id]
+    /// Whose a signing key is in an organisation.
+    KEY_HOLDER "key-holder" key_holder(msp_id: &MspId, key_hash: &KeyHash) [msp_id, key_hash]
+    // Delegations and recovery.
+    // Agents.
+    // Links, envelopes and openings.
+    /// A link with its current version.
+    LINK "link" link(id: &LinkId) [id]
+    /// What a list shows of an active link.
+    LINK_OF_PATIENT "link-of-patient" link_of_patient(
+        patient: &MemberId, category: Category, published: LedgerTime, link: &LinkId
+    ) [patient, category.as_str(), descending(published), link]
+    /// An envelope for one key.
+    ENVELOPE "envelope" envelope(link: &LinkId, version: u32, recipient_key_hash: &KeyHash)
+        [link, ordered(version), recipient_key_hash]
+    /// An opening.
+    OPENING "opening" opening(transaction: &TransactionId) [transaction]
+    // Amendments.
+    // Emergencies.
+    // Consents.
+    /// A consent.
+    CONSENT "consent" consent(patient: &MemberId, id: &ConsentId) [patient, id]
+    /// A patient's consents that stand.
+    CONSENT_BOOK "consent-book" consent_book(patient: &MemberId) [patient]
+    // Access requests.
+    // Subscriptions.
+    // Notarizations.
+    // Statistics.
+    // Rewards.
+    // The audit.
+    /// An audit entry on the trail of a patient's records.
+    AUDIT_OF_PATIENT "audit-of-patient" audit_of_patient(
+        patient: &MemberId, time: LedgerTime, transaction: &TransactionId
+    ) [patient, descending(time), transaction]
+    /// An audit entry on the trail of what a member did, and what was done to it.
+    AUDIT_OF_MEMBER "audit-of-member" audit_of_member(
+        member: &MemberId, time: LedgerTime, transaction: &TransactionId
+    ) [member, descending(time), transaction]
 }
 
 /// A time written so that later ones sort first, 20 digits.
@@ -72,6 +81,11 @@ pub(super) fn ascending(text: &str) -> Option<LedgerTime> {
     text.parse::<u64>().ok().map(|inverted| LedgerTime::from_milliseconds(u64::MAX - inverted))
 }
 
+/// A number written so that lower ones sort first.
+fn ordered(number: u32) -> String {
+    format!("{number:010}")
+}
+
 fn key(object_type: &str, attributes: &[&str]) -> String {
     composite_key(object_type, attributes)
         .expect("object types are not empty, and parsed attributes hold no reserved character")
@@ -80,6 +94,12 @@ fn key(object_type: &str, attributes: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_things_share_an_object_type() {
+        let different: std::collections::BTreeSet<_> = OBJECT_TYPES.iter().collect();
+        assert_eq!(different.len(), OBJECT_TYPES.len());
+    }
 
     #[test]
     fn a_signing_key_is_known_under_each_organisation_apart() {

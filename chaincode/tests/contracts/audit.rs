@@ -1,5 +1,6 @@
 use healthchain_interface::{MemberAuditQuery, Page, PageLimit, PatientAuditQuery, WithdrawLink};
 use healthchain_rules::audit::{Act, AuditEntry};
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -42,9 +43,11 @@ async fn a_patient_reads_who_did_what_newest_first() {
     assert_eq!((opened.organisation.as_str(), opened.member.as_ref().unwrap().as_str()), ("payer", "pia"));
     assert!(matches!(
         &opened.act,
-        Act::LinkOpened { purpose: Purpose::Payment, provision: Provision::Consent(consent), .. } if *consent == id("c1")
+        Act::Opening(OpeningAct::LinkOpened { purpose: Purpose::Payment, provision: Provision::Consent(consent), .. })
+            if *consent == id("c1")
     ));
-    assert!(matches!(&page.items[4].act, Act::OpeningDenied { reason: Denial::ConsentRequired, .. }));
+    let denied = &page.items[4].act;
+    assert!(matches!(denied, Act::Opening(OpeningAct::OpeningDenied { reason: Denial::ConsentRequired, .. })));
 }
 
 #[tokio::test]

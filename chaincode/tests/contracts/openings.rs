@@ -1,6 +1,7 @@
 use fabric_client::TxValidationCode;
 use futures::StreamExt as _;
 use healthchain_interface::{GrantConsent, MemberAuditQuery, OpenLink, Opened};
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -183,14 +184,9 @@ async fn listeners_learn_what_the_publishers_gateway_needs() {
         }
     };
     let told: LedgerEvent = serde_json::from_slice(&event.payload).unwrap();
-    assert_eq!(event.name, told.name());
-    let Decision::Permitted { recipient, .. } = &opened.decision else { panic!("denied") };
-    match told {
-        LedgerEvent::LinkOpened { wanted, publisher, link, .. } => {
-            assert_eq!((wanted.as_ref(), publisher.as_str(), link.as_str()), (Some(recipient), "hospital", "l1"));
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(event.name, "link-opened");
+    assert_eq!(told.wanted.as_ref(), opened.recipient());
+    assert_eq!((told.entry.transaction, told.entry.act), (opened.transaction.clone(), OpeningAct::of(&opened).into()));
 }
 
 /// Endorses pia's opening for payment of link `l1`, and commits it only after `between` was.

@@ -108,6 +108,7 @@ impl Chaincode {
         if function.is_empty() {
             return Err(blank_function());
         }
+        ctx.invocation.function = format!("{contract}:{function}");
         match found.invoke(ctx, function, &arguments) {
             Some(outcome) => outcome.await,
             None => Err(unknown_function(function, contract)),

@@ -40,6 +40,11 @@ impl Context {
         &self.line.key.transaction_id
     }
 
+    /// The function that runs, `Contract:function`, also when the client left the contract's name out.
+    pub fn function(&self) -> &str {
+        &self.invocation.function
+    }
+
     /// The channel whose ledger this is.
     pub fn channel_id(&self) -> &str {
         &self.line.key.channel_id

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use healthchain_interface::{AddEnvelope, LinksClient};
+use healthchain_rules::audit::Act;
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{Decision, Holder, LedgerEvent, RefusalCode};
 
 use super::{distance, now, seal_for};
@@ -27,12 +29,13 @@ pub enum Sealing {
 
 /// Does what an event asks of the publisher's gateway.
 pub async fn seal_envelope(gateway: &Gateway, event: LedgerEvent) -> Result<Sealing, Failure> {
-    let LedgerEvent::LinkOpened { opening, publisher, wanted: Some(_), .. } = event else {
+    let Act::Opening(OpeningAct::LinkOpened { publisher: Some(publisher), .. }) = event.entry.act else {
         return Ok(Sealing::NotAsked);
     };
-    if publisher != gateway.organisation.msp_id {
+    if event.wanted.is_none() || publisher != gateway.organisation.msp_id {
         return Ok(Sealing::NotAsked);
     }
+    let opening = event.entry.transaction;
 
     let added = async {
         // A sealed key that was sent to be endorsed cannot be called back, even when the ledger then refuses it: so the own peer is

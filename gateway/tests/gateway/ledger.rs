@@ -10,6 +10,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position, Start};
 use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
+use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{
     Category, Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link,
     LinkId, LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision,
@@ -206,27 +208,24 @@ impl State {
         };
         self.openings.insert(opening.transaction.clone(), opening.clone());
         let envelope = self.envelope_for(&call.link, &opening);
-        if let (Decision::Permitted { category, recipient, .. }, None) = (&opening.decision, &envelope) {
-            self.tell(&opening, *category, recipient.clone());
+        if let (Some(recipient), None) = (opening.recipient(), &envelope) {
+            self.tell(&opening, recipient.clone());
         }
         answer(&Opened { opening, envelope })
     }
 
-    fn tell(&mut self, opening: &Opening, category: Category, wanted: Recipient) {
+    fn tell(&mut self, opening: &Opening, wanted: Recipient) {
         let block = self.events.len() as u64;
-        let event = LedgerEvent::LinkOpened {
-            opening: opening.transaction.clone(),
-            link: opening.link.clone(),
-            version: opening.version,
-            category,
-            publisher: opening.publisher.clone(),
-            patient: opening.patient.clone(),
-            opener: opening.opener.clone(),
+        let entry = AuditEntry {
+            transaction: opening.transaction.clone(),
+            time: opening.time,
             organisation: opening.organisation.clone(),
-            wanted: Some(wanted),
+            member: Some(opening.opener.clone()),
+            patient: Some(opening.patient.clone()),
+            act: OpeningAct::of(opening).into(),
         };
         let position = Position { block, transaction: opening.transaction.to_string() };
-        self.events.push(Notice { position, event: Some(event) });
+        self.events.push(Notice { position, event: Some(LedgerEvent { entry, wanted: Some(wanted) }) });
     }
 
     fn link(&self, id: &LinkId) -> Result<&Link, LedgerFailure> {

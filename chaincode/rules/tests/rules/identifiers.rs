@@ -1,9 +1,7 @@
 //! What is taken for an id, a key, a hash, a reason, an address.
 
-mod support;
-
+use crate::support::key;
 use healthchain_rules::*;
-use support::key;
 
 fn takes<T: std::str::FromStr<Err = Malformed>>(good: &[&str], bad: &[&str]) {
     for text in good {

@@ -1,12 +1,10 @@
 //! Who a caller is; how organisations enter and members are registered and suspended.
 
-mod support;
-
+use crate::support::*;
 use healthchain_rules::audit::{decide_reading_of_member, decide_reading_of_patient};
 use healthchain_rules::member::{Registration, decide_registration, decide_reinstatement, decide_suspension};
 use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
 use healthchain_rules::*;
-use support::*;
 
 fn signer(msp_id: &str, key: &str) -> Signer {
     Signer { msp_id: id(msp_id), key_hash: hash(key), is_administrator: true }

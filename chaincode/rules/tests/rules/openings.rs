@@ -1,12 +1,9 @@
 //! What opens a link, and what does not.
 
-#![allow(clippy::unwrap_used)] // In helpers of tests, too.
-
-mod support;
-
+use crate::support::*;
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::opening::{decide_reading, decide_reading_envelope, require_in_force};
 use healthchain_rules::*;
-use support::*;
 
 fn to_payer(effect: Effect, scope: Scope) -> Terms {
     terms(Grantee::Organisation(id("payer")), scope, &[Purpose::Payment], effect)
@@ -110,7 +107,7 @@ fn a_denial_does_not_tell_a_restricted_record_from_another() {
         let asked = link("l", category);
         let (opening, _) =
             opening::decide_opening(&pia, &asked, &book_of(&[]), Purpose::Payment, hash("t"), NOW).unwrap();
-        (audit::Act::of_opening(&opening), opening)
+        (OpeningAct::of(&opening), opening)
     };
     let restricted = ask(Category::Restricted);
     assert_eq!(denial(restricted.1.decision.clone()), Denial::ConsentRequired);

@@ -1,25 +1,23 @@
 //! The policy as printed tables: a change of policy is a change of these files.
 
-#![allow(clippy::unwrap_used)] // In helpers of tests, too.
-
-mod support;
-
 use std::fmt::Write as _;
 
+use crate::support::*;
 use healthchain_rules::entitlement::{Entitlement, KeyOf, entitlement};
 use healthchain_rules::*;
-use support::*;
 
 #[test]
 fn every_role_and_permission() {
-    let mut table = format!("{:<16}", "");
-    for permission in Permission::ALL {
-        write!(table, "{:<26}", serde_json::to_value(permission).unwrap().as_str().unwrap()).unwrap();
+    let mut table = format!("{:<26}", "");
+    for role in Role::ALL {
+        write!(table, "{role:<17}").unwrap();
     }
     table = format!("{}\n", table.trim_end());
-    for role in Role::ALL {
-        let answers = Permission::ALL.map(|permission| if role.may(permission) { "yes" } else { "-" });
-        let row = answers.iter().fold(format!("{role:<16}"), |row, answer| format!("{row}{answer:<26}"));
+    for permission in Permission::ALL {
+        let name = serde_json::to_value(permission).unwrap();
+        let answers = Role::ALL.map(|role| if role.may(permission) { "yes" } else { "-" });
+        let row =
+            answers.iter().fold(format!("{:<26}", name.as_str().unwrap()), |row, answer| format!("{row}{answer:<17}"));
         writeln!(table, "{}", row.trim_end()).unwrap();
     }
     insta::assert_snapshot!(table);

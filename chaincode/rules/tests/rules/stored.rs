@@ -1,13 +1,10 @@
 //! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
 
-#![allow(clippy::unwrap_used)] // In helpers of tests, too.
-
-mod support;
-
-use healthchain_rules::audit::{Act, AuditEntry};
+use crate::support::*;
+use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::*;
 use serde_json::{Value, json};
-use support::*;
 
 #[test]
 fn what_is_stored_keeps_its_form() {
@@ -90,7 +87,7 @@ fn samples() -> Value {
             organisation: id("payer"),
             member: Some(id("pia")),
             patient: Some(id("alice")),
-            act: Act::of_opening(&permitted),
+            act: OpeningAct::of(&permitted).into(),
         },
         "opening permitted": permitted,
         "opening denied": denied,

@@ -1,13 +1,11 @@
 //! Publishing, withdrawing and sealing.
 
-mod support;
-
+use crate::support::*;
 use healthchain_rules::envelope::{
     AdditionState, decide_adding, decide_addition, decide_asking, decide_reading_own, recipients,
 };
 use healthchain_rules::link::{Draft, decide_publication, decide_reading, decide_withdrawal};
 use healthchain_rules::*;
-use support::*;
 
 fn carol() -> Caller {
     caller("carol", Role::Clinician)

@@ -1,13 +1,9 @@
 //! What must hold whatever the patient consented to and whoever asks.
 
-#![allow(clippy::unwrap_used)] // In helpers of tests, too.
-
-mod support;
-
+use crate::support::*;
 use healthchain_rules::consent::decide_revocation;
 use healthchain_rules::*;
 use proptest::prelude::*;
-use support::*;
 
 const LINKS: [&str; 2] = ["l1", "l2"];
 

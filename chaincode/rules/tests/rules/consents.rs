@@ -1,10 +1,8 @@
 //! Granting and revoking consents.
 
-mod support;
-
+use crate::support::*;
 use healthchain_rules::consent::{GrantState, decide_grant, decide_reading, decide_revocation};
 use healthchain_rules::*;
-use support::*;
 
 fn to_role() -> Terms {
     terms(Grantee::Role(Role::PayerOfficer), everything(), &[Purpose::Payment], Effect::Permit)

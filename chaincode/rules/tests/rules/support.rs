@@ -1,33 +1,32 @@
 //! A small consortium to decide about: one organisation of each kind, and members as the tests need them.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test file uses its own part of it.
 
 use std::collections::BTreeSet;
 
 use healthchain_rules::*;
 
-pub const NOW: LedgerTime = LedgerTime::from_milliseconds(1_800_000_000_000);
+pub(crate) const NOW: LedgerTime = LedgerTime::from_milliseconds(1_800_000_000_000);
 
-pub fn at(milliseconds_from_now: i64) -> LedgerTime {
+pub(crate) fn at(milliseconds_from_now: i64) -> LedgerTime {
     LedgerTime::from_milliseconds(NOW.milliseconds().saturating_add_signed(milliseconds_from_now))
 }
 
-pub fn id<T: std::str::FromStr<Err = Malformed>>(text: &str) -> T {
+pub(crate) fn id<T: std::str::FromStr<Err = Malformed>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
 /// A well-formed hash or transaction id that tells its seed.
-pub fn hash<T: std::str::FromStr<Err = Malformed>>(seed: &str) -> T {
+pub(crate) fn hash<T: std::str::FromStr<Err = Malformed>>(seed: &str) -> T {
     let digits: String = seed.bytes().map(|byte| format!("{byte:02x}")).collect();
     format!("{digits:0<64.64}").parse().unwrap()
 }
 
-pub fn key(seed: &str) -> EncryptionKey {
+pub(crate) fn key(seed: &str) -> EncryptionKey {
     let point: String = seed.chars().filter(char::is_ascii_alphanumeric).collect();
     let public_key = format!("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{point:A<85.85}A==");
     EncryptionKey { public_key: id(&public_key), key_hash: hash(&format!("e-{seed}")) }
 }
 
-pub fn organisation(msp_id: &str, kind: OrganisationKind) -> Organisation {
+pub(crate) fn organisation(msp_id: &str, kind: OrganisationKind) -> Organisation {
     let state = OrganisationState::Active {
         encryption_key: key(msp_id),
         gateway_url: id("https://gateway.example:8443"),
@@ -38,7 +37,7 @@ pub fn organisation(msp_id: &str, kind: OrganisationKind) -> Organisation {
 }
 
 /// The organisation that members of a role come from; `hospital` where several could be.
-pub fn home(role: Role) -> Organisation {
+pub(crate) fn home(role: Role) -> Organisation {
     match role {
         Role::Patient | Role::Guardian => organisation("patients", OrganisationKind::PatientServices),
         Role::Pharmacist => organisation("pharmacy", OrganisationKind::Pharmacy),
@@ -48,15 +47,15 @@ pub fn home(role: Role) -> Organisation {
     }
 }
 
-pub fn hospital() -> Organisation {
+pub(crate) fn hospital() -> Organisation {
     organisation("hospital", OrganisationKind::PrimaryCare)
 }
 
-pub fn clinic() -> Organisation {
+pub(crate) fn clinic() -> Organisation {
     organisation("clinic", OrganisationKind::SecondaryCare)
 }
 
-pub fn member_of(organisation: &Organisation, name: &str, role: Role) -> Member {
+pub(crate) fn member_of(organisation: &Organisation, name: &str, role: Role) -> Member {
     Member {
         id: id(name),
         organisation: organisation.msp_id.clone(),
@@ -68,23 +67,23 @@ pub fn member_of(organisation: &Organisation, name: &str, role: Role) -> Member 
     }
 }
 
-pub fn actor_of(organisation: Organisation, name: &str, role: Role) -> Actor {
+pub(crate) fn actor_of(organisation: Organisation, name: &str, role: Role) -> Actor {
     Actor { member: member_of(&organisation, name, role), organisation }
 }
 
-pub fn actor(name: &str, role: Role) -> Actor {
+pub(crate) fn actor(name: &str, role: Role) -> Actor {
     actor_of(home(role), name, role)
 }
 
-pub fn caller(name: &str, role: Role) -> Caller {
+pub(crate) fn caller(name: &str, role: Role) -> Caller {
     Caller::Member(Box::new(actor(name, role)))
 }
 
-pub fn caller_of(organisation: Organisation, name: &str, role: Role) -> Caller {
+pub(crate) fn caller_of(organisation: Organisation, name: &str, role: Role) -> Caller {
     Caller::Member(Box::new(actor_of(organisation, name, role)))
 }
 
-pub fn suspended(caller: Caller) -> Caller {
+pub(crate) fn suspended(caller: Caller) -> Caller {
     match caller {
         Caller::Member(mut actor) => {
             actor.member.standing = Standing::Suspended { by: id("admin"), at: at(-1), reason: id("lost the key") };
@@ -94,11 +93,11 @@ pub fn suspended(caller: Caller) -> Caller {
     }
 }
 
-pub fn alice() -> Caller {
+pub(crate) fn alice() -> Caller {
     caller("alice", Role::Patient)
 }
 
-pub fn link(name: &str, category: Category) -> Link {
+pub(crate) fn link(name: &str, category: Category) -> Link {
     Link {
         id: id(name),
         patient: id("alice"),
@@ -116,28 +115,28 @@ pub fn link(name: &str, category: Category) -> Link {
     }
 }
 
-pub fn content() -> Content {
+pub(crate) fn content() -> Content {
     Content { hash: hash("content"), length: 1234, media_type: id("application/fhir+json") }
 }
 
-pub fn terms(grantee: Grantee, scope: Scope, purposes: &[Purpose], effect: Effect) -> Terms {
+pub(crate) fn terms(grantee: Grantee, scope: Scope, purposes: &[Purpose], effect: Effect) -> Terms {
     Terms::new(grantee, scope, purposes.iter().copied().collect(), None, None, effect).unwrap()
 }
 
-pub fn everything() -> Scope {
+pub(crate) fn everything() -> Scope {
     Scope::Categories(Category::ALL.into_iter().collect())
 }
 
-pub fn only(links: &[&str]) -> Scope {
+pub(crate) fn only(links: &[&str]) -> Scope {
     Scope::Links(links.iter().map(|name| id(name)).collect::<BTreeSet<_>>())
 }
 
 /// Grants as alice would, without looking at who the grantee is.
-pub fn book_of(consents: &[(&str, Terms)]) -> ConsentBook {
+pub(crate) fn book_of(consents: &[(&str, Terms)]) -> ConsentBook {
     consents.iter().fold(ConsentBook::default(), |book, (name, terms)| granted(book, name, terms.clone()).unwrap())
 }
 
-pub fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<ConsentBook, Refusal> {
+pub(crate) fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<ConsentBook, Refusal> {
     let member = match terms.grantee() {
         Grantee::Member(grantee) => {
             Some(Member { id: grantee.clone(), ..member_of(&hospital(), "any", Role::Clinician) })
@@ -163,24 +162,24 @@ pub fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<ConsentBoo
     }
 }
 
-pub fn decision(caller: &Caller, link: &Link, book: &ConsentBook, purpose: Purpose, at: LedgerTime) -> Decision {
+pub(crate) fn decision(caller: &Caller, link: &Link, book: &ConsentBook, purpose: Purpose, at: LedgerTime) -> Decision {
     opening::decide_opening(caller, link, book, purpose, hash("transaction"), at).unwrap().0.decision
 }
 
-pub fn denial(decision: Decision) -> Denial {
+pub(crate) fn denial(decision: Decision) -> Denial {
     match decision {
         Decision::Denied { reason, .. } => reason,
         Decision::Permitted { provision, .. } => panic!("permitted by {provision:?}"),
     }
 }
 
-pub fn provision(decision: Decision) -> Provision {
+pub(crate) fn provision(decision: Decision) -> Provision {
     match decision {
         Decision::Permitted { provision, .. } => provision,
         Decision::Denied { reason, .. } => panic!("denied: {reason:?}"),
     }
 }
 
-pub fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> RefusalCode {
+pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> RefusalCode {
     result.unwrap_err().code()
 }

@@ -1,0 +1,14 @@
+//! The rules: refusals first, then the tables and what must hold whatever happens.
+
+#![allow(clippy::unwrap_used)] // In helpers of tests, too.
+
+mod consents;
+mod identifiers;
+mod links;
+mod members;
+mod names;
+mod openings;
+mod properties;
+mod stored;
+mod support;
+mod tables;
