@@ -32,10 +32,34 @@ impl LedgerTime {
     pub const fn milliseconds(self) -> u64 {
         self.0
     }
+
+    /// So many hours later.
+    pub const fn plus_hours(self, hours: u32) -> Self {
+        Self(self.0.saturating_add(hours as u64 * 3_600_000))
+    }
+
+    /// So many days of 24 hours later.
+    pub const fn plus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_add(days as u64 * 86_400_000))
+    }
 }
 
 impl fmt::Display for LedgerTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_and_days_are_added_and_the_last_moment_is_not_passed() {
+        let at = LedgerTime::from_milliseconds(1_000);
+        assert_eq!(at.plus_hours(2).milliseconds(), 7_201_000);
+        assert_eq!(at.plus_days(2).milliseconds(), 172_801_000);
+        let last = LedgerTime::from_milliseconds(u64::MAX);
+        assert_eq!((last.plus_hours(1), last.plus_days(1)), (last, last));
     }
 }
