@@ -47,7 +47,7 @@ pub struct Organisation {
     pub msp_id: MspId,
     /// What it is for.
     pub kind: OrganisationKind,
-    /// Whether it takes part yet.
+    /// Whether it takes part.
     pub state: OrganisationState,
 }
 
@@ -67,6 +67,11 @@ pub enum OrganisationState {
         gateway_key_hash: KeyHash,
         /// Since when.
         entered: LedgerTime,
+    },
+    /// Takes part no more: its members and its gateway may do nothing. It can be admitted again.
+    Left {
+        /// Since when.
+        at: LedgerTime,
     },
 }
 
@@ -101,12 +106,17 @@ impl OrganisationKind {
 }
 
 impl Organisation {
-    /// The key that envelopes for this organisation are sealed to; none before it has entered.
+    /// The key that envelopes for this organisation are sealed to; none before it has entered, nor after it left.
     pub fn encryption_key(&self) -> Option<&EncryptionKey> {
         match &self.state {
-            OrganisationState::Founded => None,
+            OrganisationState::Founded | OrganisationState::Left { .. } => None,
             OrganisationState::Active { encryption_key, .. } => Some(encryption_key),
         }
+    }
+
+    /// Whether it takes part: it has entered and not left.
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, OrganisationState::Active { .. })
     }
 }
 
@@ -194,9 +204,12 @@ pub fn decide_entry(
     let organisation = state.organisation.ok_or_else(|| {
         Refusal::new(
             RefusalCode::UnknownOrganisation,
-            format!("{} is not of the consortium: found it first", signer.msp_id),
+            format!("{} is not of the consortium: have it admitted", signer.msp_id),
         )
     })?;
+    if matches!(organisation.state, OrganisationState::Left { .. }) {
+        return Err(Refusal::new(RefusalCode::OrganisationLeft, "the organisation left: have it admitted again"));
+    }
     let entered = Organisation {
         state: OrganisationState::Active {
             encryption_key: entry.encryption_key,
@@ -238,7 +251,7 @@ pub fn decide_entry(
 impl Organisation {
     fn entered(&self) -> Option<LedgerTime> {
         match self.state {
-            OrganisationState::Founded => None,
+            OrganisationState::Founded | OrganisationState::Left { .. } => None,
             OrganisationState::Active { entered, .. } => Some(entered),
         }
     }

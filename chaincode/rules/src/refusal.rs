@@ -83,6 +83,34 @@ refusal_codes! {
     /// The organisation has not entered yet.
     NotEntered 409 "not-entered"
     // Governance and groups.
+    /// The organisation left the consortium.
+    OrganisationLeft 409 "organisation-left"
+    /// The organisation is of the consortium already, or was with another kind.
+    OrganisationExists 409 "organisation-exists"
+    /// The consortium has as many organisations as there may be.
+    TooManyOrganisations 409 "too-many-organisations"
+    /// The last active organisation stays, or nobody could decide anything any more.
+    LastOrganisation 409 "last-organisation"
+    /// No such proposal.
+    UnknownProposal 404 "unknown-proposal"
+    /// The id is taken by another proposal.
+    ProposalExists 409 "proposal-exists"
+    /// The proposal was carried, rejected or withdrawn.
+    ProposalClosed 409 "proposal-closed"
+    /// The proposal was not decided in time.
+    ProposalExpired 409 "proposal-expired"
+    /// What was proposed cannot be carried out any more.
+    ProposalOutdated 409 "proposal-outdated"
+    /// The organisation voted otherwise.
+    AlreadyVoted 409 "already-voted"
+    /// No such group.
+    UnknownGroup 404 "unknown-group"
+    /// The id is taken by another group, or by one that was dissolved.
+    GroupExists 409 "group-exists"
+    /// The group was dissolved.
+    GroupDissolved 409 "group-dissolved"
+    /// There are as many groups as there may be.
+    TooManyGroups 409 "too-many-groups"
     // Members.
     /// The id is taken by a member with other facts.
     MemberExists 409 "member-exists"

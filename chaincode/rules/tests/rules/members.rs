@@ -107,6 +107,9 @@ fn an_entry_needs_a_founded_organisation_and_keys_of_its_own() {
     let enter = |state, key| decide_entry(&signer("hospital", key), state, entry(), NOW);
     assert_eq!(code(enter(nothing(), "s-adam")), RefusalCode::UnknownOrganisation);
     assert_eq!(code(enter(state, "g-hospital")), RefusalCode::KeyTaken);
+    let left = Organisation { state: OrganisationState::Left { at: at(-1) }, ..hospital() };
+    let gone = EntryState { organisation: Some(&left), ..nothing() };
+    assert_eq!(code(enter(gone, "s-adam")), RefusalCode::OrganisationLeft);
     let holder = KeyHolder::Member(id("someone"));
     assert_eq!(code(enter(EntryState { signing_key: Some(&holder), ..state }, "s-adam")), RefusalCode::KeyTaken);
     assert_eq!(code(enter(EntryState { gateway_key: Some(&holder), ..state }, "s-adam")), RefusalCode::KeyTaken);

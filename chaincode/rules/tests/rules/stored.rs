@@ -20,6 +20,7 @@ fn what_is_stored_is_read_back_as_it_was() {
     let samples = samples();
     survives::<Organisation>(&samples["organisation"]);
     survives::<Organisation>(&samples["organisation founded"]);
+    survives::<Organisation>(&samples["organisation left"]);
     survives::<Member>(&samples["member"]);
     survives::<Member>(&samples["member suspended"]);
     survives::<KeyHolder>(&samples["key holder"]);
@@ -71,6 +72,7 @@ fn samples() -> Value {
     json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
+        "organisation left": Organisation { state: OrganisationState::Left { at: NOW }, ..hospital() },
         "member": member_of(&hospital(), "carol", Role::Clinician),
         "member suspended": suspended.member,
         "key holder": KeyHolder::Gateway(id("hospital")),
