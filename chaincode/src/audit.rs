@@ -7,6 +7,7 @@ use healthchain_rules::{Caller, LedgerEvent, MemberId, MspId, Recipient, Refusal
 
 use crate::caller::{load_caller, load_caller_with};
 use crate::page_token;
+use crate::storage::agent::save_day_use;
 use crate::storage::audit::{Trail, load_trail, save_entry};
 use crate::storage::member::load_member;
 use crate::transaction;
@@ -21,7 +22,7 @@ impl Audit for AuditContract {
     }
 
     async fn of_member(&self, context: &Context, query: MemberAuditQuery) -> Result<Page<AuditEntry>, Refusal> {
-        let (caller, member, ()) = load_caller_with(context, load_member(&query.member), |_| ()).await?;
+        let (caller, member, ()) = load_caller_with(context, load_member(&query.member), |_, _| ()).await?;
         let proof = decide_reading_of_member(&caller, member.as_ref())?;
         page(context, Trail::OfMember(query.member), query.page_token, query.limit, proof).await
     }
@@ -33,12 +34,13 @@ pub(crate) struct Record<'a> {
     patient: Option<&'a MemberId>,
     upon: Option<&'a MemberId>,
     wanted: Option<Recipient>,
+    epsilon: u32,
 }
 
 impl<'a> Record<'a> {
     /// Something that the caller did.
     pub(crate) fn new(act: impl Into<Act>) -> Self {
-        Self { act: act.into(), patient: None, upon: None, wanted: None }
+        Self { act: act.into(), patient: None, upon: None, wanted: None, epsilon: 0 }
     }
 
     /// It concerns this patient's records or consents.
@@ -56,13 +58,20 @@ impl<'a> Record<'a> {
         Self { wanted, ..self }
     }
 
+    /// It spends privacy budget, in thousandths of ε; an agent has a daily one.
+    pub(crate) fn spending(self, epsilon: u32) -> Self {
+        Self { epsilon, ..self }
+    }
+
     /// Saves it as done by the caller. There is one record a transaction.
     pub(crate) fn save(self, context: &mut Context, caller: &Caller) -> Result<(), Refusal> {
-        let member = match caller {
-            Caller::Member(actor) => Some(actor.member.id.clone()),
-            Caller::Custodian(_) => None,
+        let organisation = caller.organisation().msp_id.clone();
+        let Caller::Member(actor) = caller else { return self.save_as(context, organisation, None, None) };
+        let Some(work) = &actor.agent else {
+            return self.save_as(context, organisation, Some(actor.member.id.clone()), None);
         };
-        self.save_as(context, caller.organisation().msp_id.clone(), member)
+        save_day_use(context, &work.charter.agent, work.at, work.used_after(self.epsilon))?;
+        self.save_as(context, organisation, Some(actor.member.id.clone()), Some(work.owner.id.clone()))
     }
 
     /// Saves it as done by an organisation, and a member of it, of which the ledger did not know before.
@@ -71,12 +80,14 @@ impl<'a> Record<'a> {
         context: &mut Context,
         organisation: MspId,
         member: Option<MemberId>,
+        owner: Option<MemberId>,
     ) -> Result<(), Refusal> {
         let entry = AuditEntry {
             transaction: transaction::id(context)?,
             time: transaction::time(context)?,
             organisation,
             member,
+            owner,
             patient: self.patient.cloned(),
             act: self.act,
         };

@@ -1,8 +1,9 @@
 //! Who called, loaded together with what the call is about: two round trips whatever the function needs.
 
 use fabric_contract::Context;
-use healthchain_rules::{Caller, KeyHolder, Refusal};
+use healthchain_rules::{AgentAtWork, Caller, Charter, DayUse, KeyHolder, Member, MemberId, Refusal};
 
+use crate::storage::agent::{load_charter, load_day_use};
 use crate::storage::member::{load_key_holder, load_member};
 use crate::storage::organisation::load_organisation;
 use crate::storage::{Load, Loads, fetch};
@@ -10,28 +11,38 @@ use crate::transaction;
 
 /// Loads the caller and nothing else.
 pub(crate) async fn load_caller(context: &Context) -> Result<Caller, Refusal> {
-    let (caller, (), ()) = load_caller_with(context, (), |()| ()).await?;
+    let (caller, (), ()) = load_caller_with(context, (), |(), _| ()).await?;
     Ok(caller)
 }
 
-/// Loads the caller; in the first round trip also `first`, in the second what `second` makes of it.
+/// Loads the caller; in the first round trip also `first`, in the second what `second` makes of it and of the calling member's id.
 pub(crate) async fn load_caller_with<First: Loads, Second: Loads>(
     context: &Context,
     first: First,
-    second: impl FnOnce(&First::Loaded) -> Second,
+    second: impl FnOnce(&First::Loaded, Option<&MemberId>) -> Second,
 ) -> Result<(Caller, First::Loaded, Second::Loaded), Refusal> {
-    let signer = transaction::signer(context)?;
+    let (signer, at) = (transaction::signer(context)?, transaction::time(context)?);
     let (holder, organisation, first) =
         fetch(context, (load_key_holder(&signer.msp_id, &signer.key_hash), load_organisation(&signer.msp_id), first))
             .await?;
-    let (member, second) = fetch(context, (holder.as_ref().and_then(load_holder), second(&first))).await?;
-    let caller = Caller::identify(&signer, holder.as_ref(), member.flatten(), organisation)?;
+    let who = holder.as_ref().and_then(KeyHolder::member);
+    let agent = match &holder {
+        Some(KeyHolder::Agent { agent, owner }) => Some(load_agent(agent, owner, at)),
+        Some(KeyHolder::Member(_) | KeyHolder::Gateway(_)) | None => None,
+    };
+    let (member, agent, second) = fetch(context, (who.map(load_member), agent, second(&first, who))).await?;
+    let agent = agent.and_then(|(charter, owner, used)| {
+        let function = context.function().parse().ok();
+        Some(AgentAtWork { charter: charter?, owner: owner?, used: used.unwrap_or_default(), function, at })
+    });
+    let caller = Caller::identify(&signer, holder.as_ref(), member.flatten(), organisation, agent)?;
     Ok((caller, first, second))
 }
 
-fn load_holder(holder: &KeyHolder) -> Option<Load<healthchain_rules::Member>> {
-    match holder {
-        KeyHolder::Member(id) => Some(load_member(id)),
-        KeyHolder::Gateway(_) => None,
-    }
+fn load_agent(
+    agent: &MemberId,
+    owner: &MemberId,
+    at: healthchain_rules::LedgerTime,
+) -> (Load<Charter>, Load<Member>, Load<DayUse>) {
+    (load_charter(agent), load_member(owner), load_day_use(agent, at))
 }

@@ -33,7 +33,7 @@ impl Consents for ConsentContract {
         };
         let first = (load_consent(&patient, &id), load_consent_book(&patient));
         let (caller, (existing, book), (member, organisation, links)) =
-            load_caller_with(context, first, |_| (member, organisation, links)).await?;
+            load_caller_with(context, first, |_, _| (member, organisation, links)).await?;
 
         let (member, organisation) = (member.flatten(), organisation.flatten());
         let state = GrantState {
@@ -57,7 +57,7 @@ impl Consents for ConsentContract {
     async fn revoke(&self, context: &mut Context, call: RevokeConsent) -> Result<Consent, Refusal> {
         let patient = call.patient;
         let first = (load_consent(&patient, &call.consent), load_consent_book(&patient));
-        let (caller, (existing, book), ()) = load_caller_with(context, first, |_| ()).await?;
+        let (caller, (existing, book), ()) = load_caller_with(context, first, |_, _| ()).await?;
 
         let at = transaction::time(context)?;
         match decide_revocation(&caller, &patient, existing, book.unwrap_or_default(), at)? {
@@ -72,7 +72,7 @@ impl Consents for ConsentContract {
     }
 
     async fn of_patient(&self, context: &Context, patient: MemberId) -> Result<Vec<Consent>, Refusal> {
-        let (caller, book, ()) = load_caller_with(context, load_consent_book(&patient), |_| ()).await?;
+        let (caller, book, ()) = load_caller_with(context, load_consent_book(&patient), |_, _| ()).await?;
         decide_reading(&caller, &patient)?;
         Ok(book.unwrap_or_default().standing(&patient, transaction::time(context)?))
     }

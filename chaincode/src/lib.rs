@@ -6,6 +6,7 @@ mod audit;
 mod caller;
 mod consents;
 mod encryption_key;
+mod grounds;
 mod links;
 mod members;
 mod organisations;

@@ -24,7 +24,7 @@ impl Members for MemberContract {
             encryption_key: encryption_key(call.encryption_key)?,
         };
         let about = (load_member(&new.id), load_key_holder(&transaction::signer(context)?.msp_id, &new.key_hash));
-        let (caller, (existing, key_holder), ()) = load_caller_with(context, about, |_| ()).await?;
+        let (caller, (existing, key_holder), ()) = load_caller_with(context, about, |_, _| ()).await?;
 
         let at = transaction::time(context)?;
         match decide_registration(&caller, existing.as_ref(), key_holder.as_ref(), new, at)? {
@@ -39,7 +39,7 @@ impl Members for MemberContract {
     }
 
     async fn suspend(&self, context: &mut Context, call: SuspendMember) -> Result<Member, Refusal> {
-        let (caller, member, ()) = load_caller_with(context, load_member(&call.member), |_| ()).await?;
+        let (caller, member, ()) = load_caller_with(context, load_member(&call.member), |_, _| ()).await?;
 
         match decide_suspension(&caller, member, call.reason.clone(), transaction::time(context)?)? {
             Outcome::Repeated(member) => Ok(member),
@@ -53,7 +53,7 @@ impl Members for MemberContract {
     }
 
     async fn reinstate(&self, context: &mut Context, member: MemberId) -> Result<Member, Refusal> {
-        let (caller, member, ()) = load_caller_with(context, load_member(&member), |_| ()).await?;
+        let (caller, member, ()) = load_caller_with(context, load_member(&member), |_, _| ()).await?;
 
         match decide_reinstatement(&caller, member)? {
             Outcome::Repeated(member) => Ok(member),
@@ -74,7 +74,7 @@ impl Members for MemberContract {
     }
 
     async fn member(&self, context: &Context, member: MemberId) -> Result<Member, Refusal> {
-        let (caller, member, ()) = load_caller_with(context, load_member(&member), |_| ()).await?;
+        let (caller, member, ()) = load_caller_with(context, load_member(&member), |_, _| ()).await?;
         caller.require_active()?;
         member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))
     }

@@ -26,7 +26,7 @@ impl Organisations for OrganisationContract {
                 save_founded(context, &organisations, proof)?;
                 let names = organisations.iter().map(|organisation| organisation.msp_id.clone()).collect();
                 let act = OrganisationAct::OrganisationsFounded { organisations: names };
-                Record::new(act).save_as(context, signer.msp_id, None)?;
+                Record::new(act).save_as(context, signer.msp_id, None, None)?;
                 Ok(organisations)
             }
         }
@@ -59,7 +59,7 @@ impl Organisations for OrganisationContract {
             Outcome::Repeated((organisation, _)) => Ok(organisation),
             Outcome::Decided((organisation, administrator), proof) => {
                 save_entered(context, &organisation, &administrator, proof)?;
-                let caller = Caller::Member(Box::new(Actor { member: administrator, organisation }));
+                let caller = Caller::Member(Box::new(Actor { member: administrator, organisation, agent: None }));
                 Record::new(OrganisationAct::OrganisationEntered).save(context, &caller)?;
                 Ok(caller.organisation().clone())
             }

@@ -231,6 +231,8 @@ fn describe(entry: &AuditEntry) -> Option<String> {
             let by = match provision {
                 Provision::Rule(rule) => format!("by the rule {}", json!(rule)),
                 Provision::Consent(_) => "by consent".to_owned(),
+                Provision::Delegation(_) => "as guardian".to_owned(),
+                Provision::Emergency(_) => "in an emergency".to_owned(),
             };
             format!("opened a {category} for {purpose} {by}")
         }

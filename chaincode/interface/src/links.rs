@@ -85,6 +85,9 @@ pub struct OpenLink {
     pub link: LinkId,
     /// For what.
     pub purpose: Purpose,
+    /// The emergency access that is claimed, declared with `Emergencies:declare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<TransactionId>,
 }
 
 /// The opening as committed, permitted or denied, and the envelope for exactly its recipient, if it is there already.

@@ -26,6 +26,9 @@ pub struct AuditEntry {
     /// The member who did it; none when the organisation's gateway acted as key custodian.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<MemberId>,
+    /// Who answers for the member, when it is an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<MemberId>,
     /// The patient concerned, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<MemberId>,

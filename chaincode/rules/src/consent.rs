@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::Charter;
 use crate::category::Category;
+use crate::group::{Authority, Groups};
 use crate::identifier::{ConsentId, LinkId, Malformed, MemberId, MspId};
 use crate::limit;
 use crate::link::Link;
@@ -135,6 +137,10 @@ pub struct Subject<'a> {
     pub organisation: &'a MspId,
     /// Its role.
     pub role: Role,
+    /// The permission groups that it is in.
+    pub groups: &'a Groups,
+    /// What bounds it, when it is an agent.
+    pub charter: Option<&'a Charter>,
 }
 
 /// Which record is wanted. Without a link it means any of the category.
@@ -144,6 +150,16 @@ pub struct Wanted<'a> {
     pub link: Option<&'a LinkId>,
     /// The record's category.
     pub category: Category,
+    /// Whose record it is.
+    pub patient: &'a MemberId,
+    /// Who keeps it.
+    pub publisher: Option<&'a MspId>,
+}
+
+impl Subject<'_> {
+    pub(crate) fn may(&self, permission: Permission) -> bool {
+        Authority::of(self.role, self.groups, permission).is_granted()
+    }
 }
 
 /// Proof that the consent may be granted.

@@ -1,10 +1,14 @@
 //! The decision that everything else rests on: whether somebody may have a record. Printed as a golden table.
 
+use crate::agent::Charter;
 use crate::consent::{ConsentBook, Effect, Grantee, Subject, Wanted};
-use crate::identifier::MemberId;
+use crate::delegation::{Delegation, Power};
+use crate::emergency::{Docket, Emergency};
 use crate::opening::{Denial, Provision, Rule};
 use crate::purpose::Purpose;
-use crate::role::Permission;
+use crate::role::{Permission, Role};
+use crate::settings::Settings;
+use crate::subscription::Subscription;
 use crate::time::LedgerTime;
 
 /// Whether somebody may have a record, and through whose key.
@@ -35,35 +39,121 @@ pub enum KeyOf {
     Organisation,
 }
 
-/// Whether `subject` may have `wanted`, a record of `patient`, for `purpose`. In this order: the patient's own access; what the role
-/// never does; the patient's denials; direct access for treatment; the patient's permissions.
+/// What a decision rests on, beside who asks for which record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// The channel's settings.
+    pub settings: Settings,
+    /// The patient's consents that stand.
+    pub book: ConsentBook,
+    /// The patient's subscription.
+    pub subscription: Option<Subscription>,
+    /// What the patient lets the one who asks do as guardian.
+    pub delegation: Option<Delegation>,
+    /// The emergency that is claimed.
+    pub emergency: Option<Emergency>,
+    /// The emergencies of the one who asks that wait for their reviews.
+    pub docket: Docket,
+}
+
+/// Whether `subject` may have `wanted` for `purpose`. In this order: the patient's own access; an emergency that is claimed; what the
+/// role, or an agent's charter, never does; the patient's denials; direct access for treatment; what a guardian is let do; the patient's
+/// permissions, which need a subscription that has not lapsed when third parties use them.
 pub fn entitlement(
     subject: Subject<'_>,
-    patient: &MemberId,
     wanted: Wanted<'_>,
-    book: &ConsentBook,
+    grounds: &Grounds,
     purpose: Purpose,
     at: LedgerTime,
 ) -> Entitlement {
-    if subject.member == Some(patient) && purpose == Purpose::Personal {
+    let not_entitled = |reason| Entitlement::NotEntitled { reason, provision: None };
+    let is_agent = subject.charter.is_some();
+    if subject.member == Some(wanted.patient) && purpose == Purpose::Personal && !is_agent {
         return Entitlement::Entitled { provision: Provision::Rule(Rule::OwnAccess), through: KeyOf::Member };
     }
-    if !subject.role.may(Permission::OpenLink) || !subject.role.purposes().contains(&purpose) {
-        return Entitlement::NotEntitled { reason: Denial::PurposeNotPermitted, provision: None };
+    if let Some(emergency) = &grounds.emergency {
+        return if grounds.is_emergency(emergency, subject, wanted, purpose, at) {
+            let provision = Provision::Emergency(emergency.id.clone());
+            Entitlement::Entitled { provision, through: KeyOf::Organisation }
+        } else {
+            not_entitled(Denial::EmergencyNotInForce)
+        };
     }
-    if let Some((consent, _)) = book.provision(Effect::Deny, subject, wanted, purpose, at) {
+    if !subject.may(Permission::OpenLink) || !subject.role.purposes().contains(&purpose) {
+        return not_entitled(Denial::PurposeNotPermitted);
+    }
+    let is_chartered =
+        |charter: &Charter| charter.purposes.contains(&purpose) && charter.categories.contains(&wanted.category);
+    if subject.charter.is_some_and(|charter| !is_chartered(charter)) {
+        return not_entitled(Denial::AgentNotPermitted);
+    }
+    if let Some((consent, _)) = grounds.book.provision(Effect::Deny, subject, wanted, purpose, at) {
         let provision = Some(Provision::Consent(consent.clone()));
         return Entitlement::NotEntitled { reason: Denial::PatientDenied, provision };
     }
     if let Some(rule) = subject.role.direct_access(wanted.category, purpose) {
         return Entitlement::Entitled { provision: Provision::Rule(rule), through: KeyOf::Organisation };
     }
-    if let Some((consent, terms)) = book.provision(Effect::Permit, subject, wanted, purpose, at) {
-        let through = match terms.grantee() {
-            Grantee::Member(_) => KeyOf::Member,
-            Grantee::Organisation(_) | Grantee::Role(_) => KeyOf::Organisation,
-        };
-        return Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through };
+    if let Some(delegation) = grounds.delegation_for(subject, wanted, purpose, at) {
+        let provision = Provision::Delegation(delegation.id.clone());
+        return Entitlement::Entitled { provision, through: KeyOf::Member };
     }
-    Entitlement::NotEntitled { reason: Denial::ConsentRequired, provision: None }
+    let Some((consent, terms)) = grounds.book.provision(Effect::Permit, subject, wanted, purpose, at) else {
+        return not_entitled(Denial::ConsentRequired);
+    };
+    if grounds.has_lapsed_for(subject, wanted, purpose, at) {
+        return not_entitled(Denial::SubscriptionLapsed);
+    }
+    let through = match terms.grantee() {
+        Grantee::Member(_) => KeyOf::Member,
+        Grantee::Organisation(_) | Grantee::Role(_) => KeyOf::Organisation,
+    };
+    Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through }
+}
+
+impl Grounds {
+    fn is_emergency(
+        &self,
+        emergency: &Emergency,
+        subject: Subject<'_>,
+        wanted: Wanted<'_>,
+        purpose: Purpose,
+        at: LedgerTime,
+    ) -> bool {
+        purpose == Purpose::Treatment
+            && subject.charter.is_none()
+            && subject.may(Permission::DeclareEmergency)
+            && subject.member.is_some_and(|member| emergency.covers(member, wanted.patient, at))
+            && !self.docket.is_overdue(at)
+    }
+
+    fn delegation_for(
+        &self,
+        subject: Subject<'_>,
+        wanted: Wanted<'_>,
+        purpose: Purpose,
+        at: LedgerTime,
+    ) -> Option<&Delegation> {
+        let guardian = subject.member.filter(|_| subject.role == Role::Guardian && purpose == Purpose::Personal)?;
+        self.delegation.as_ref().filter(|delegation| {
+            delegation.lets(guardian, wanted.patient, Power::Open, at)
+                && delegation.categories.contains(&wanted.category)
+        })
+    }
+
+    /// Whether a subscription that lapsed, or that is required and missing, keeps a third party from the record. The patient, whom the
+    /// patient trusts, and those who treat the patient never depend on one (45 CFR 164.524, 45 CFR 171).
+    fn has_lapsed_for(&self, subject: Subject<'_>, wanted: Wanted<'_>, purpose: Purpose, at: LedgerTime) -> bool {
+        let is_third_party = match purpose {
+            Purpose::Treatment | Purpose::Personal => false,
+            Purpose::Payment | Purpose::Operations | Purpose::Research | Purpose::PublicHealth => {
+                wanted.publisher != Some(subject.organisation)
+            }
+        };
+        is_third_party
+            && match &self.subscription {
+                Some(subscription) => subscription.is_lapsed(at),
+                None => self.settings.subscription_required,
+            }
+    }
 }

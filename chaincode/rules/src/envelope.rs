@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::consent::{ConsentBook, Subject, Wanted};
-use crate::entitlement::{Entitlement, KeyOf, entitlement};
+use crate::consent::{Subject, Wanted};
+use crate::entitlement::{Entitlement, Grounds, KeyOf, entitlement};
+use crate::group::Groups;
 use crate::identifier::{KeyHash, LinkId, Malformed, MemberId, MspId, Sealed, TransactionId};
 use crate::limit;
 use crate::link::Link;
@@ -67,6 +68,9 @@ pub enum EnvelopeAct {
     },
 }
 
+/// Nobody in particular is in no group.
+static NO_GROUPS: Groups = Groups::new();
+
 /// Proof that the envelope may be added.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MayAddEnvelope(());
@@ -91,25 +95,37 @@ pub fn recipients(
     organisations: &[Organisation],
     members: &[Member],
     category: Category,
-    book: &ConsentBook,
+    grounds: &Grounds,
     at: LedgerTime,
 ) -> Vec<Recipient> {
     let entitled = |subject: Subject<'_>, through: KeyOf| {
-        let wanted = Wanted { link: None, category };
+        let wanted = Wanted { link: None, category, patient: &patient.id, publisher: Some(&publisher.msp_id) };
         subject.role.purposes().iter().any(|purpose: &Purpose| {
-            let found = entitlement(subject, &patient.id, wanted, book, *purpose, at);
+            let found = entitlement(subject, wanted, grounds, *purpose, at);
             matches!(found, Entitlement::Entitled { through: found, .. } if found == through)
         })
     };
     let is_entitled_organisation = |organisation: &&Organisation| {
         let has_entitled_role = |role: &Role| {
-            let subject = Subject { member: None, organisation: &organisation.msp_id, role: *role };
+            let subject = Subject {
+                member: None,
+                organisation: &organisation.msp_id,
+                role: *role,
+                groups: &NO_GROUPS,
+                charter: None,
+            };
             role.belongs_in(organisation.kind) && entitled(subject, KeyOf::Organisation)
         };
         organisation.msp_id == publisher.msp_id || Role::ALL.iter().any(has_entitled_role)
     };
     let is_entitled_member = |member: &&Member| {
-        let subject = Subject { member: Some(&member.id), organisation: &member.organisation, role: member.role };
+        let subject = Subject {
+            member: Some(&member.id),
+            organisation: &member.organisation,
+            role: member.role,
+            groups: &member.groups,
+            charter: None,
+        };
         member.id != patient.id && member.standing == Standing::Active && entitled(subject, KeyOf::Member)
     };
     let of_member =
@@ -140,8 +156,8 @@ pub struct AdditionState<'a> {
     pub opener: &'a Actor,
     /// The opening's link.
     pub link: &'a Link,
-    /// The patient's consents.
-    pub book: &'a ConsentBook,
+    /// What the opening rests on, as it stands now.
+    pub grounds: &'a Grounds,
     /// The envelope for the opening's recipient that is there already.
     pub existing: Option<&'a Envelope>,
 }
@@ -159,7 +175,7 @@ pub fn decide_addition(
     envelope: Envelope,
     at: LedgerTime,
 ) -> Result<Outcome<Envelope, MayAddEnvelope>, Refusal> {
-    let recipient = opening::require_in_force(opening, state.opener, state.link, state.book, at)?;
+    let recipient = opening::require_in_force(opening, state.opener, state.link, state.grounds, at)?;
     if !recipient.is_of(&envelope) {
         return Err(Refusal::new(
             RefusalCode::EnvelopeNotWanted,

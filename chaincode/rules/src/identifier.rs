@@ -159,6 +159,10 @@ parsed_text!(
     |text| has_length(text, limit::ID_CHARACTERS) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 );
 parsed_text!(
+    /// A contract function, `Contract:function`: letters and digits around one colon, at most 64 characters.
+    FunctionName, "a function's name", "Contract:function, letters and digits around one colon, at most 64 characters", is_function_name
+);
+parsed_text!(
     /// SHA-256 of a public key's SPKI DER, 64 lower-case hexadecimal digits.
     KeyHash, "a key hash", "64 lower-case hexadecimal digits (SHA-256 of the key's SPKI DER)", is_sha256
 );
@@ -212,6 +216,12 @@ fn has_length(text: &str, at_most: usize) -> bool {
 fn is_id(text: &str) -> bool {
     has_length(text, limit::ID_CHARACTERS)
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_function_name(text: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    has_length(text, limit::ID_CHARACTERS)
+        && text.split_once(':').is_some_and(|(contract, function)| is_name(contract) && is_name(function))
 }
 
 fn is_sha256(text: &str) -> bool {

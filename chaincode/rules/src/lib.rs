@@ -6,12 +6,16 @@
 //!
 //! Values are parsed once, at the edge: a [`LinkId`] that exists is well formed.
 
+pub mod agent;
 pub mod audit;
 pub mod category;
 pub mod consent;
+pub mod delegation;
+pub mod emergency;
 pub mod entitlement;
 pub mod envelope;
 pub mod event;
+pub mod group;
 pub mod identifier;
 pub mod limit;
 pub mod link;
@@ -22,23 +26,32 @@ pub mod outcome;
 pub mod purpose;
 pub mod refusal;
 pub mod role;
+pub mod settings;
+pub mod subscription;
 pub mod time;
 
+pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
 pub use category::Category;
 pub use consent::{Consent, ConsentBook, ConsentState, Effect, Grantee, Scope, Terms};
+pub use delegation::{Delegation, DelegationState, Power};
+pub use emergency::{Docket, Emergency, EmergencyState};
+pub use entitlement::Grounds;
 pub use envelope::{Envelope, Holder, Recipient};
 pub use event::LedgerEvent;
+pub use group::{Authority, Basis, Groups, Privileges};
 pub use identifier::{
-    AmendmentId, Commitment, ConsentId, ContentHash, DelegationId, GatewayUrl, GroupId, HoldId, KeyHash, LinkId,
-    Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId, ProposalId,
+    AmendmentId, Commitment, ConsentId, ContentHash, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId, KeyHash,
+    LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId, ProposalId,
     PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId, TransactionId,
 };
 pub use link::{Content, Link, LinkState, Version};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};
-pub use opening::{Decision, Denial, Opening, Provision, Rule};
+pub use opening::{Decision, Denial, Exception, Opening, Provision, Rule};
 pub use organisation::{EncryptionKey, Organisation, OrganisationKind, OrganisationState};
 pub use outcome::Outcome;
 pub use purpose::Purpose;
 pub use refusal::{Refusal, RefusalCode};
 pub use role::{Permission, Role};
+pub use settings::Settings;
+pub use subscription::{Features, Payer, Subscription};
 pub use time::LedgerTime;

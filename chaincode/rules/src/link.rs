@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::consent::{ConsentBook, Wanted};
-use crate::entitlement::{Entitlement, entitlement};
+use crate::consent::Wanted;
+use crate::entitlement::{Entitlement, Grounds, entitlement};
 use crate::envelope::{self, Envelope, Recipient};
 use crate::identifier::{Commitment, ContentHash, LinkId, Malformed, MediaType, MemberId, MspId, Reason};
 use crate::limit;
@@ -199,16 +199,11 @@ pub fn decide_withdrawal(
 
 /// Whether the caller may know of this link: its patient, its publisher's members and gateway, and whoever may open it now for
 /// some purpose. For all others it is unknown.
-pub fn decide_reading(
-    caller: &Caller,
-    link: Option<Link>,
-    book: &ConsentBook,
-    at: LedgerTime,
-) -> Result<Link, Refusal> {
+pub fn decide_reading(caller: &Caller, link: Option<Link>, grounds: &Grounds, at: LedgerTime) -> Result<Link, Refusal> {
     caller.require_active()?;
     let may_know = |link: &Link| {
         let is_own = caller.organisation().msp_id == link.publisher || caller.is(&link.patient);
-        is_own || matches!(caller, Caller::Member(actor) if link.opens_to(actor, book, at))
+        is_own || matches!(caller, Caller::Member(actor) if link.opens_to(actor, grounds, at))
     };
     link.filter(may_know).ok_or_else(unknown_link)
 }
@@ -226,6 +221,16 @@ pub fn unknown_link() -> Refusal {
 }
 
 impl Link {
+    /// This link, as a record that somebody wants.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            link: Some(&self.id),
+            category: self.category,
+            patient: &self.patient,
+            publisher: Some(&self.publisher),
+        }
+    }
+
     /// Whether both are one publication: the same facts, whoever of the publisher's members sent them and when.
     fn is_published_as(&self, other: &Self) -> bool {
         self.patient == other.patient
@@ -235,11 +240,11 @@ impl Link {
             && self.current.commitment == other.current.commitment
     }
 
-    fn opens_to(&self, actor: &Actor, book: &ConsentBook, at: LedgerTime) -> bool {
-        let wanted = Wanted { link: Some(&self.id), category: self.category };
+    fn opens_to(&self, actor: &Actor, grounds: &Grounds, at: LedgerTime) -> bool {
+        let wanted = self.wanted();
         self.state == LinkState::Active
             && Purpose::ALL.into_iter().any(|purpose| {
-                let found = entitlement(actor.subject(), &self.patient, wanted, book, purpose, at);
+                let found = entitlement(actor.subject(), wanted, grounds, purpose, at);
                 matches!(found, Entitlement::Entitled { .. })
             })
     }

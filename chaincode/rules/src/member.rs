@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentAtWork;
+use crate::group::{Authority, Basis, Groups};
 use crate::identifier::{KeyHash, MemberId, MspId, Reason};
+use crate::opening::Denial;
 use crate::organisation::{EncryptionKey, Organisation};
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
@@ -28,6 +31,9 @@ pub struct Member {
     pub attestation: Attestation,
     /// Whether it may act.
     pub standing: Standing,
+    /// The permission groups that it is in.
+    #[serde(default, skip_serializing_if = "Groups::is_empty")]
+    pub groups: Groups,
 }
 
 /// Who vouched for a member's identity, and when.
@@ -105,6 +111,23 @@ pub enum KeyHolder {
     Member(MemberId),
     /// The gateway's of an organisation.
     Gateway(MspId),
+    /// An agent's.
+    Agent {
+        /// The agent, a member.
+        agent: MemberId,
+        /// Its owner, a member.
+        owner: MemberId,
+    },
+}
+
+impl KeyHolder {
+    /// The member who signs with the key, if a member does.
+    pub const fn member(&self) -> Option<&MemberId> {
+        match self {
+            Self::Member(id) | Self::Agent { agent: id, .. } => Some(id),
+            Self::Gateway(_) => None,
+        }
+    }
 }
 
 /// Who signed the transaction, as the ledger knows it by the certificate's key.
@@ -123,6 +146,8 @@ pub struct Actor {
     pub member: Member,
     /// Its organisation.
     pub organisation: Organisation,
+    /// What bounds it, when it is an agent.
+    pub agent: Option<AgentAtWork>,
 }
 
 /// Proof that the member may be registered.
@@ -148,12 +173,13 @@ pub struct Registration {
 
 impl Caller {
     /// Who the signer is: `holder` is what the signer's organisation registered the key as, `member` the member that it names,
-    /// `organisation` the signer's. A key of one organisation's member under another organisation's certificate is nobody's.
+    /// `organisation` the signer's, `agent` what bounds an agent. A key of one organisation's member under another organisation's certificate is nobody's.
     pub fn identify(
         signer: &Signer,
         holder: Option<&KeyHolder>,
         member: Option<Member>,
         organisation: Option<Organisation>,
+        agent: Option<AgentAtWork>,
     ) -> Result<Self, Refusal> {
         let unknown = || {
             Refusal::new(
@@ -165,13 +191,20 @@ impl Caller {
             )
         };
         let organisation = organisation.filter(|found| found.msp_id == signer.msp_id).ok_or_else(unknown)?;
+        let signing = |id: &MemberId| {
+            let is_signer = |found: &Member| {
+                found.id == *id && found.organisation == signer.msp_id && found.key_hash == signer.key_hash
+            };
+            member.filter(is_signer).ok_or_else(unknown)
+        };
         match holder {
             Some(KeyHolder::Member(id)) => {
-                let is_signer = |found: &Member| {
-                    found.id == *id && found.organisation == signer.msp_id && found.key_hash == signer.key_hash
-                };
-                let member = member.filter(is_signer).ok_or_else(unknown)?;
-                Ok(Self::Member(Box::new(Actor { member, organisation })))
+                Ok(Self::Member(Box::new(Actor { member: signing(id)?, organisation, agent: None })))
+            }
+            Some(KeyHolder::Agent { agent: id, owner }) => {
+                let is_its = |work: &AgentAtWork| work.charter.agent == *id && work.owner.id == *owner;
+                let agent = Some(agent.filter(is_its).ok_or_else(unknown)?);
+                Ok(Self::Member(Box::new(Actor { member: signing(id)?, organisation, agent })))
             }
             Some(KeyHolder::Gateway(msp_id)) if *msp_id == signer.msp_id => Ok(Self::Custodian(organisation)),
             Some(KeyHolder::Gateway(_)) | None => Err(unknown()),
@@ -197,34 +230,41 @@ impl Caller {
     /// The member, if it may act.
     pub fn active_member(&self) -> Result<&Actor, Refusal> {
         let actor = self.member()?;
-        actor.member.require_active()?;
+        actor.require_unhindered()?;
         Ok(actor)
     }
 
-    /// The member, if it may act and its role has the permission.
+    /// The member, if it may act and its role, or a group, gives it the permission.
     pub fn permitted_member(&self, permission: Permission) -> Result<&Actor, Refusal> {
         let actor = self.active_member()?;
-        if actor.member.role.may(permission) {
-            Ok(actor)
-        } else {
-            Err(Refusal::new(RefusalCode::NotPermitted, format!("the role {} may not do this", actor.member.role)))
+        match actor.authority(permission) {
+            Authority::Granted(_) => Ok(actor),
+            Authority::Withheld(Basis::Role(role)) => {
+                Err(Refusal::new(RefusalCode::NotPermitted, format!("the role {role} may not do this")))
+            }
+            Authority::Withheld(Basis::Group(group)) => {
+                Err(Refusal::new(RefusalCode::NotPermitted, format!("the group {group} may not do this")))
+            }
         }
     }
 
-    /// Refuses members who may not act; gateways may.
+    /// Refuses members and gateways who may not act.
     pub fn require_active(&self) -> Result<(), Refusal> {
         match self {
-            Self::Member(actor) => actor.member.require_active(),
-            Self::Custodian(_) => Ok(()),
+            Self::Member(actor) => actor.require_unhindered(),
+            Self::Custodian(organisation) => organisation.require_active(),
         }
     }
 
     /// The organisation for which the caller is key custodian; members are refused.
     pub fn custodian(&self) -> Result<&Organisation, Refusal> {
         match self {
-            Self::Custodian(organisation) => Ok(organisation),
+            Self::Custodian(organisation) => {
+                organisation.require_active()?;
+                Ok(organisation)
+            }
             Self::Member(actor) => {
-                actor.member.require_active()?;
+                actor.require_unhindered()?;
                 Err(Refusal::new(RefusalCode::NotPermitted, "an organisation's gateway must do this, not a member"))
             }
         }
@@ -236,15 +276,53 @@ impl Caller {
     }
 }
 
-impl Member {
-    fn require_active(&self) -> Result<(), Refusal> {
-        match self.standing {
-            Standing::Active => Ok(()),
-            Standing::Suspended { .. } => Err(Refusal::new(
+impl Actor {
+    /// The role by which it is judged: an agent's is its owner's.
+    pub fn role(&self) -> Role {
+        self.principal().role
+    }
+
+    /// Whether it has a permission, and why: an agent has its owner's.
+    pub fn authority(&self, permission: Permission) -> Authority {
+        let principal = self.principal();
+        Authority::of(principal.role, &principal.groups, permission)
+    }
+
+    /// The groups by which it is judged: an agent's are its owner's.
+    pub fn groups(&self) -> &Groups {
+        &self.principal().groups
+    }
+
+    /// What keeps it from doing anything at all, if something does.
+    pub fn hindrance(&self) -> Option<Denial> {
+        let owner = self.agent.as_ref().map(|work| &work.owner);
+        let standing = std::iter::once(&self.member).chain(owner).find_map(|member| match member.standing {
+            Standing::Active => None,
+            Standing::Suspended { .. } => Some(Denial::MemberSuspended),
+            Standing::Retired { .. } => Some(Denial::MemberRetired),
+        });
+        let organisation = || self.organisation.encryption_key().is_none().then_some(Denial::OrganisationNotActive);
+        let agent = || self.agent.as_ref().filter(|work| !work.may_call()).map(|_| Denial::AgentNotPermitted);
+        standing.or_else(organisation).or_else(agent)
+    }
+
+    fn principal(&self) -> &Member {
+        self.agent.as_ref().map_or(&self.member, |work| &work.owner)
+    }
+
+    fn require_unhindered(&self) -> Result<(), Refusal> {
+        match self.hindrance() {
+            None => Ok(()),
+            Some(Denial::MemberSuspended) => Err(Refusal::new(
                 RefusalCode::MemberSuspended,
                 "this member is suspended: ask an administrator of its organisation",
             )),
-            Standing::Retired { .. } => Err(Refusal::new(RefusalCode::MemberRetired, "this member is retired")),
+            Some(Denial::MemberRetired) => Err(Refusal::new(RefusalCode::MemberRetired, "this member is retired")),
+            Some(Denial::AgentNotPermitted) => Err(Refusal::new(
+                RefusalCode::AgentNotPermitted,
+                "the agent's charter has ended, does not name this function, or has no calls left today",
+            )),
+            Some(_) => self.organisation.require_active(),
         }
     }
 }
@@ -258,6 +336,9 @@ pub fn decide_registration(
     at: LedgerTime,
 ) -> Result<Outcome<Member, MayRegister>, Refusal> {
     let actor = caller.permitted_member(Permission::RegisterMember)?;
+    if new.role == Role::Agent {
+        return Err(Refusal::new(RefusalCode::NotPermitted, "an agent needs a charter: deploy it with Agents:deploy"));
+    }
     if !new.role.belongs_in(actor.organisation.kind) {
         return Err(Refusal::new(
             RefusalCode::NotPermitted,
@@ -289,6 +370,7 @@ pub fn decide_registration(
         encryption_key: new.encryption_key,
         attestation: Attestation { by: actor.member.id.clone(), at },
         standing: Standing::Active,
+        groups: Groups::new(),
     };
     Ok(Outcome::Decided(member, MayRegister(())))
 }

@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::consent::{ConsentBook, Subject, Wanted};
-use crate::entitlement::{Entitlement, KeyOf, entitlement};
+use crate::consent::Subject;
+use crate::entitlement::{Entitlement, Grounds, KeyOf, entitlement};
 use crate::envelope::{Holder, Recipient};
-use crate::identifier::{Commitment, ConsentId, LinkId, MemberId, MspId, TransactionId};
+use crate::identifier::{Commitment, ConsentId, DelegationId, LinkId, MemberId, MspId, TransactionId};
 use crate::link::{Content, Link, LinkState};
-use crate::member::{Actor, Caller, Standing};
+use crate::member::{Actor, Caller};
 use crate::organisation::EncryptionKey;
 use crate::purpose::Purpose;
 use crate::refusal::{Refusal, RefusalCode};
@@ -33,10 +33,16 @@ pub struct Opening {
     pub publisher: MspId,
     /// Who asked.
     pub opener: MemberId,
+    /// Who answers for the opener, when it is an agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<MemberId>,
     /// The opener's organisation.
     pub organisation: MspId,
     /// For what.
     pub purpose: Purpose,
+    /// The emergency that was claimed, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<TransactionId>,
     /// What was decided.
     pub decision: Decision,
 }
@@ -63,13 +69,16 @@ pub enum Decision {
     Denied {
         /// Why.
         reason: Denial,
+        /// The exception of the information blocking rules that is claimed; the first release claimed none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exception: Option<Exception>,
         /// The provision that denies, where there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         provision: Option<Provision>,
     },
 }
 
-/// What an opening rests on. JSON: `{"rule": "…"}` or `{"consent": "…"}`.
+/// What an opening rests on. JSON: `{"rule": "…"}`, `{"consent": "…"}`, `{"delegation": "…"}` or `{"emergency": "…"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Provision {
@@ -77,6 +86,10 @@ pub enum Provision {
     Rule(Rule),
     /// A consent of the patient.
     Consent(ConsentId),
+    /// What the patient lets a guardian do.
+    Delegation(DelegationId),
+    /// An emergency that a clinician declared.
+    Emergency(TransactionId),
 }
 
 /// The network's rules under which a link opens without a consent.
@@ -103,12 +116,36 @@ pub enum Denial {
     OrganisationNotActive,
     /// The publisher withdrew the link.
     LinkWithdrawn,
+    /// The publisher erased the record.
+    LinkErased,
     /// The opener's role never opens records for this purpose.
     PurposeNotPermitted,
     /// The patient denies it.
     PatientDenied,
     /// Needs a consent, and none in force covers it. Does not say whether the record is restricted.
     ConsentRequired,
+    /// The patient permits it, but the patient's subscription has lapsed.
+    SubscriptionLapsed,
+    /// The agent's charter does not allow it.
+    AgentNotPermitted,
+    /// The emergency is over, somebody else's, or rests until overdue reviews are done.
+    EmergencyNotInForce,
+}
+
+/// The exceptions under which not giving out records is no information blocking (45 CFR 171).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exception {
+    /// Preventing harm, 45 CFR 171.201: the data are known to be wrong.
+    PreventingHarm,
+    /// Privacy, 45 CFR 171.202: a precondition is not satisfied, or the individual asked not to share.
+    Privacy,
+    /// Security, 45 CFR 171.203.
+    Security,
+    /// Infeasibility, 45 CFR 171.204.
+    Infeasibility,
+    /// Fees, 45 CFR 171.302.
+    Fees,
 }
 
 /// What openings leave on the trail.
@@ -158,12 +195,27 @@ impl OpeningAct {
                 purpose,
                 provision,
             },
-            Decision::Denied { reason, provision } => Self::OpeningDenied { link, purpose, reason, provision },
+            Decision::Denied { reason, provision, .. } => Self::OpeningDenied { link, purpose, reason, provision },
         }
     }
 }
 
 impl Denial {
+    /// Every denial.
+    pub const ALL: [Self; 11] = [
+        Self::MemberSuspended,
+        Self::MemberRetired,
+        Self::OrganisationNotActive,
+        Self::LinkWithdrawn,
+        Self::LinkErased,
+        Self::PurposeNotPermitted,
+        Self::PatientDenied,
+        Self::ConsentRequired,
+        Self::SubscriptionLapsed,
+        Self::AgentNotPermitted,
+        Self::EmergencyNotInForce,
+    ];
+
     /// The stable code.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,9 +223,28 @@ impl Denial {
             Self::MemberRetired => "member-retired",
             Self::OrganisationNotActive => "organisation-not-active",
             Self::LinkWithdrawn => "link-withdrawn",
+            Self::LinkErased => "link-erased",
             Self::PurposeNotPermitted => "purpose-not-permitted",
             Self::PatientDenied => "patient-denied",
             Self::ConsentRequired => "consent-required",
+            Self::SubscriptionLapsed => "subscription-lapsed",
+            Self::AgentNotPermitted => "agent-not-permitted",
+            Self::EmergencyNotInForce => "emergency-not-in-force",
+        }
+    }
+
+    /// The exception that this denial claims.
+    pub const fn exception(self) -> Exception {
+        match self {
+            Self::LinkWithdrawn => Exception::PreventingHarm,
+            Self::PurposeNotPermitted | Self::PatientDenied | Self::ConsentRequired | Self::EmergencyNotInForce => {
+                Exception::Privacy
+            }
+            Self::MemberSuspended | Self::MemberRetired | Self::OrganisationNotActive | Self::AgentNotPermitted => {
+                Exception::Security
+            }
+            Self::LinkErased => Exception::Infeasibility,
+            Self::SubscriptionLapsed => Exception::Fees,
         }
     }
 }
@@ -187,7 +258,7 @@ pub struct Decided(());
 pub fn decide_opening(
     caller: &Caller,
     link: &Link,
-    book: &ConsentBook,
+    grounds: &Grounds,
     purpose: Purpose,
     transaction: TransactionId,
     at: LedgerTime,
@@ -201,9 +272,11 @@ pub fn decide_opening(
         patient: link.patient.clone(),
         publisher: link.publisher.clone(),
         opener: actor.member.id.clone(),
+        owner: actor.agent.as_ref().map(|work| work.owner.id.clone()),
         organisation: actor.organisation.msp_id.clone(),
         purpose,
-        decision: decide_for(actor, link, book, purpose, at),
+        emergency: grounds.emergency.as_ref().map(|emergency| emergency.id.clone()),
+        decision: decide_for(actor, link, grounds, purpose, at),
     };
     Ok((opening, Decided(())))
 }
@@ -214,7 +287,7 @@ pub fn require_in_force<'a>(
     opening: &'a Opening,
     opener: &Actor,
     link: &Link,
-    book: &ConsentBook,
+    grounds: &Grounds,
     at: LedgerTime,
 ) -> Result<&'a Recipient, Refusal> {
     let not_in_force = || {
@@ -223,7 +296,7 @@ pub fn require_in_force<'a>(
     let Decision::Permitted { recipient, .. } = &opening.decision else { return Err(not_in_force()) };
     let is_same =
         opener.member.id == opening.opener && link.id == opening.link && link.current.number == opening.version;
-    match decide_for(opener, link, book, opening.purpose, at) {
+    match decide_for(opener, link, grounds, opening.purpose, at) {
         Decision::Permitted { recipient: now, .. } if is_same && now == *recipient => Ok(recipient),
         Decision::Permitted { .. } | Decision::Denied { .. } => Err(not_in_force()),
     }
@@ -240,7 +313,7 @@ pub fn decide_reading(caller: &Caller, opening: Option<Opening>) -> Result<Openi
             Caller::Custodian(_) => is_party,
             Caller::Member(actor) => {
                 actor.member.id == opening.opener
-                    || is_party && actor.member.role.may(Permission::ReadOrganisationAudit)
+                    || is_party && actor.authority(Permission::ReadOrganisationAudit).is_granted()
             }
         }
     };
@@ -282,19 +355,17 @@ impl Decision {
     }
 }
 
-fn decide_for(opener: &Actor, link: &Link, book: &ConsentBook, purpose: Purpose, at: LedgerTime) -> Decision {
-    let denied = |reason| Decision::Denied { reason, provision: None };
-    match opener.member.standing {
-        Standing::Active => {}
-        Standing::Suspended { .. } => return denied(Denial::MemberSuspended),
-        Standing::Retired { .. } => return denied(Denial::MemberRetired),
+fn decide_for(opener: &Actor, link: &Link, grounds: &Grounds, purpose: Purpose, at: LedgerTime) -> Decision {
+    let denied =
+        |reason: Denial, provision| Decision::Denied { reason, exception: Some(reason.exception()), provision };
+    if let Some(hindrance) = opener.hindrance() {
+        return denied(hindrance, None);
     }
     match link.state {
         LinkState::Active => {}
-        LinkState::Withdrawn { .. } => return denied(Denial::LinkWithdrawn),
+        LinkState::Withdrawn { .. } => return denied(Denial::LinkWithdrawn, None),
     }
-    let wanted = Wanted { link: Some(&link.id), category: link.category };
-    match entitlement(opener.subject(), &link.patient, wanted, book, purpose, at) {
+    match entitlement(opener.subject(), link.wanted(), grounds, purpose, at) {
         Entitlement::Entitled { provision, through } => match opener.recipient(through) {
             Some(recipient) => Decision::Permitted {
                 category: link.category,
@@ -303,16 +374,22 @@ fn decide_for(opener: &Actor, link: &Link, book: &ConsentBook, purpose: Purpose,
                 content: link.current.content.clone(),
                 commitment: link.current.commitment.clone(),
             },
-            None => denied(Denial::OrganisationNotActive),
+            None => denied(Denial::OrganisationNotActive, None),
         },
-        Entitlement::NotEntitled { reason, provision } => Decision::Denied { reason, provision },
+        Entitlement::NotEntitled { reason, provision } => denied(reason, provision),
     }
 }
 
 impl Actor {
     /// This member, as consents can name it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { member: Some(&self.member.id), organisation: &self.organisation.msp_id, role: self.member.role }
+        Subject {
+            member: Some(&self.member.id),
+            organisation: &self.organisation.msp_id,
+            role: self.role(),
+            groups: self.groups(),
+            charter: self.agent.as_ref().map(|work| &work.charter),
+        }
     }
 
     pub(crate) fn recipient(&self, through: KeyOf) -> Option<Recipient> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::group::Groups;
 use crate::identifier::{GatewayUrl, KeyHash, Malformed, MemberId, MspId, PublicKey};
 use crate::limit;
 use crate::member::{Attestation, KeyHolder, Member, Signer, Standing};
@@ -118,6 +119,18 @@ impl Organisation {
     pub const fn is_active(&self) -> bool {
         matches!(self.state, OrganisationState::Active { .. })
     }
+
+    /// Refuses organisations that do not take part.
+    pub(crate) fn require_active(&self) -> Result<(), Refusal> {
+        if self.is_active() {
+            Ok(())
+        } else {
+            Err(Refusal::new(
+                RefusalCode::OrganisationNotActive,
+                "the organisation does not take part: it has not entered yet, or has left",
+            ))
+        }
+    }
 }
 
 /// Proof that the consortium may be founded so.
@@ -228,6 +241,7 @@ pub fn decide_entry(
         encryption_key: entry.administrator_encryption_key,
         attestation: Attestation { by: entry.administrator, at: since },
         standing: Standing::Active,
+        groups: Groups::new(),
     };
     if organisation.entered().is_some() {
         return if entered == *organisation && state.administrator == Some(&administrator) {

@@ -82,6 +82,8 @@ refusal_codes! {
     AlreadyEntered 409 "already-entered"
     /// The organisation has not entered yet.
     NotEntered 409 "not-entered"
+    /// The organisation does not take part, not yet or not any more.
+    OrganisationNotActive 403 "organisation-not-active"
     // Governance and groups.
     /// The organisation left the consortium.
     OrganisationLeft 409 "organisation-left"
@@ -122,6 +124,10 @@ refusal_codes! {
     StandingConflict 409 "standing-conflict"
     // Delegations and recovery.
     // Agents.
+    /// The agent's charter has ended, does not name the function, or has no calls left today.
+    AgentNotPermitted 403 "agent-not-permitted"
+    /// No such agent, or none that the caller may know of.
+    UnknownAgent 404 "unknown-agent"
     // Links, envelopes and openings.
     /// The id is taken by a link with other facts.
     LinkExists 409 "link-exists"
@@ -137,6 +143,8 @@ refusal_codes! {
     OpeningNotInForce 403 "opening-not-in-force"
     // Amendments.
     // Emergencies.
+    /// No such emergency access, or none that the caller may know of.
+    UnknownEmergency 404 "unknown-emergency"
     // Consents.
     /// The id is taken by a consent with other facts, or by one that was revoked.
     ConsentExists 409 "consent-exists"

@@ -6,12 +6,15 @@ use healthchain_rules::envelope::{
 use healthchain_rules::link::unknown_link;
 use healthchain_rules::opening::{decide_reading_envelope, require_in_force};
 use healthchain_rules::{
-    Actor, Caller, ConsentBook, Decision, Envelope, Link, LinkId, Opening, Outcome, Refusal, RefusalCode, TransactionId,
+    Actor, AgentAtWork, Caller, Decision, Envelope, Grounds, Link, LinkId, Opening, Outcome, Refusal, RefusalCode,
+    TransactionId,
 };
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
-use crate::storage::consent::load_consent_book;
+use crate::grounds::load_grounds;
+use crate::storage::agent::load_charter;
+use crate::storage::emergency::load_emergency;
 use crate::storage::envelope::{load_envelope, save_added};
 use crate::storage::fetch;
 use crate::storage::link::load_link;
@@ -23,23 +26,23 @@ use crate::transaction;
 pub(super) async fn of_opening(context: &Context, id: TransactionId) -> Result<Option<Envelope>, Refusal> {
     let (caller, opening, present) = load_with_present(context, &id).await?;
     let opening = decide_reading_envelope(&caller, opening)?;
-    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+    let Present { opener, link, grounds } = present.ok_or_else(unknown_link)?;
 
-    let recipient = require_in_force(&opening, &opener, &link, &book, transaction::time(context)?)?;
+    let recipient = require_in_force(&opening, &opener, &link, &grounds, transaction::time(context)?)?;
     fetch(context, load_envelope(&opening.link, opening.version, &recipient.key.key_hash)).await
 }
 
 pub(super) async fn in_force(context: &Context, id: TransactionId) -> Result<Opening, Refusal> {
     let (caller, opening, present) = load_with_present(context, &id).await?;
     let opening = decide_adding(&caller, opening)?;
-    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+    let Present { opener, link, grounds } = present.ok_or_else(unknown_link)?;
 
-    require_in_force(&opening, &opener, &link, &book, transaction::time(context)?)?;
+    require_in_force(&opening, &opener, &link, &grounds, transaction::time(context)?)?;
     Ok(opening)
 }
 
 pub(super) async fn of_custodian(context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal> {
-    let (caller, link, ()) = load_caller_with(context, load_link(&link), |_| ()).await?;
+    let (caller, link, ()) = load_caller_with(context, load_link(&link), |_, _| ()).await?;
     let (link, key) = decide_reading_own(&caller, link)?;
     fetch(context, load_envelope(&link.id, version, &key.key_hash)).await?.ok_or_else(unknown_envelope)
 }
@@ -47,7 +50,7 @@ pub(super) async fn of_custodian(context: &Context, link: LinkId, version: u32) 
 pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Envelope, Refusal> {
     let (caller, opening, present) = load_with_present(context, &call.opening).await?;
     let opening = decide_adding(&caller, opening)?;
-    let Present { opener, link, book } = present.ok_or_else(unknown_link)?;
+    let Present { opener, link, grounds } = present.ok_or_else(unknown_link)?;
     let existing = match &opening.decision {
         Decision::Permitted { recipient, .. } => {
             fetch(context, load_envelope(&opening.link, opening.version, &recipient.key.key_hash)).await?
@@ -55,7 +58,7 @@ pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Enve
         Decision::Denied { .. } => None,
     };
 
-    let state = AdditionState { opener: &opener, link: &link, book: &book, existing: existing.as_ref() };
+    let state = AdditionState { opener: &opener, link: &link, grounds: &grounds, existing: existing.as_ref() };
     match decide_addition(&opening, state, call.envelope, transaction::time(context)?)? {
         Outcome::Repeated(envelope) => Ok(envelope),
         Outcome::Decided(envelope, proof) => {
@@ -73,7 +76,7 @@ pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Enve
 struct Present {
     opener: Actor,
     link: Link,
-    book: ConsentBook,
+    grounds: Grounds,
 }
 
 /// Loads the caller, the opening, and what it rests on now.
@@ -81,20 +84,24 @@ async fn load_with_present(
     context: &Context,
     id: &TransactionId,
 ) -> Result<(Caller, Option<Opening>, Option<Present>), Refusal> {
-    let (caller, opening, present) = load_caller_with(context, load_opening(id), |opening: &Option<Opening>| {
+    let at = transaction::time(context)?;
+    let (caller, opening, present) = load_caller_with(context, load_opening(id), |opening: &Option<Opening>, _| {
         opening.as_ref().map(|opening| {
+            let agent = opening.owner.as_ref().map(|owner| (load_charter(&opening.opener), load_member(owner)));
             (
-                load_member(&opening.opener),
-                load_organisation(&opening.organisation),
+                (load_member(&opening.opener), agent, load_organisation(&opening.organisation)),
                 load_link(&opening.link),
-                load_consent_book(&opening.patient),
+                load_grounds(&opening.patient, Some(&opening.opener)),
+                opening.emergency.as_ref().map(load_emergency),
             )
         })
     })
     .await?;
     let present = match present {
-        Some((Some(member), Some(organisation), Some(link), book)) => {
-            Some(Present { opener: Actor { member, organisation }, link, book: book.unwrap_or_default() })
+        Some(((Some(member), agent, Some(organisation)), Some(link), grounds, emergency)) => {
+            let agent = agent.and_then(|(charter, owner)| Some(AgentAtWork::at_rest(charter?, owner?, at)));
+            let opener = Actor { member, organisation, agent };
+            Some(Present { opener, link, grounds: Grounds { emergency: emergency.flatten(), ..grounds } })
         }
         Some(_) => return Err(Refusal::new(RefusalCode::Ledger, "the opening names what is not on the ledger")),
         None => None,

@@ -4,43 +4,38 @@ use healthchain_rules::consent::Wanted;
 use healthchain_rules::entitlement::{Entitlement, entitlement};
 use healthchain_rules::link::{decide_reading, require_patient};
 use healthchain_rules::{
-    Actor, Category, ConsentBook, LedgerTime, Link, LinkId, LinkState, MemberId, Permission, Provision, Purpose,
+    Actor, Category, Grounds, LedgerTime, Link, LinkId, LinkState, MemberId, MspId, Permission, Provision, Purpose,
     Refusal, limit,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::caller::load_caller_with;
+use crate::grounds::load_grounds;
 use crate::page_token;
-use crate::storage::consent::load_consent_book;
 use crate::storage::fetch;
 use crate::storage::link::{ListPosition, ListedLink, load_link, load_links_of_patient};
 use crate::storage::member::load_member;
 use crate::transaction;
 
 pub(super) async fn link(context: &Context, id: LinkId) -> Result<Link, Refusal> {
-    let (caller, link, book) = load_caller_with(context, load_link(&id), |link: &Option<Link>| {
-        link.as_ref().map(|link| load_consent_book(&link.patient))
+    let (caller, link, grounds) = load_caller_with(context, load_link(&id), |link: &Option<Link>, who| {
+        link.as_ref().map(|link| load_grounds(&link.patient, who))
     })
     .await?;
-    decide_reading(&caller, link, &book.flatten().unwrap_or_default(), transaction::time(context)?)
+    decide_reading(&caller, link, &grounds.unwrap_or_default(), transaction::time(context)?)
 }
 
 /// Goes through the categories that are open to the caller as a whole, then through the links that consents name one by one.
 pub(super) async fn permitted(context: &Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal> {
-    let first = (load_member(&query.patient), load_consent_book(&query.patient));
-    let (caller, (patient, book), ()) = load_caller_with(context, first, |_| ()).await?;
+    let about = load_member(&query.patient);
+    let (caller, patient, grounds) =
+        load_caller_with(context, about, |_, who| load_grounds(&query.patient, who)).await?;
     let actor = caller.permitted_member(Permission::OpenLink)?;
     let patient = &require_patient(patient.as_ref())?.id;
     let listed_for = ListedFor { patient: patient.clone(), purpose: query.purpose };
     let start = query.page_token.as_ref().map(|token| page_token::read(&listed_for, token)).transpose()?;
 
-    let view = View {
-        actor,
-        patient,
-        book: book.unwrap_or_default(),
-        purpose: query.purpose,
-        at: transaction::time(context)?,
-    };
+    let view = View { actor, patient, grounds, purpose: query.purpose, at: transaction::time(context)? };
     let mut filling = Filling::new(query.limit.unwrap_or_default().into());
     let next = view.fill(context, start.unwrap_or_default(), &mut filling).await?;
     let next_page_token = next.map(|position| page_token::write(&listed_for, &position)).transpose()?;
@@ -91,7 +86,7 @@ impl Filling {
 struct View<'a> {
     actor: &'a Actor,
     patient: &'a MemberId,
-    book: ConsentBook,
+    grounds: Grounds,
     purpose: Purpose,
     at: LedgerTime,
 }
@@ -104,7 +99,7 @@ impl View<'_> {
             Position::Named { after } => return self.fill_named(context, after, page).await,
         };
         for category in Category::ALL.into_iter().filter(|category| *category >= first) {
-            if self.provision(category, None).is_none() {
+            if !self.is_open(category) {
                 from = None;
                 continue;
             }
@@ -128,7 +123,7 @@ impl View<'_> {
         mut after: Option<LinkId>,
         page: &mut Filling,
     ) -> Result<Option<Position>, Refusal> {
-        let named = self.book.permitted_links(self.at);
+        let named = self.grounds.book.permitted_links(self.at);
         let left: Vec<&LinkId> =
             named.into_iter().filter(|id| after.as_ref().is_none_or(|after| *id > after)).collect();
         let mut left = left.as_slice();
@@ -139,9 +134,7 @@ impl View<'_> {
             page.scan -= room;
             let links = fetch(context, chunk.iter().map(|id| load_link(id)).collect::<Vec<_>>()).await?;
             let is_listed_here = |link: &Link| {
-                link.patient == *self.patient
-                    && link.state == LinkState::Active
-                    && self.provision(link.category, None).is_none()
+                link.patient == *self.patient && link.state == LinkState::Active && !self.is_open(link.category)
             };
             let listed = links.iter().filter(|link| is_listed_here(link)).map(ListedLink::from);
             page.items.extend(listed.filter_map(|listed| self.permitted(listed)));
@@ -151,7 +144,7 @@ impl View<'_> {
     }
 
     fn permitted(&self, listed: ListedLink) -> Option<PermittedLink> {
-        let provision = self.provision(listed.category, Some(&listed.link))?;
+        let provision = self.provision(listed.category, Some(&listed.link), &listed.publisher)?;
         Some(PermittedLink {
             link: listed.link,
             category: listed.category,
@@ -164,9 +157,14 @@ impl View<'_> {
         })
     }
 
-    fn provision(&self, category: Category, link: Option<&LinkId>) -> Option<Provision> {
-        let wanted = Wanted { link, category };
-        match entitlement(self.actor.subject(), self.patient, wanted, &self.book, self.purpose, self.at) {
+    /// Whether links of a category are open as a whole, if only the own organisation's.
+    fn is_open(&self, category: Category) -> bool {
+        self.provision(category, None, &self.actor.organisation.msp_id).is_some()
+    }
+
+    fn provision(&self, category: Category, link: Option<&LinkId>, publisher: &MspId) -> Option<Provision> {
+        let wanted = Wanted { link, category, patient: self.patient, publisher: Some(publisher) };
+        match entitlement(self.actor.subject(), wanted, &self.grounds, self.purpose, self.at) {
             Entitlement::Entitled { provision, .. } => Some(provision),
             Entitlement::NotEntitled { .. } => None,
         }

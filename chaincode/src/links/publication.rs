@@ -3,12 +3,12 @@ use healthchain_interface::{PublishLink, RecipientsQuery, WithdrawLink};
 use healthchain_rules::envelope::{decide_asking, recipients as recipients_of};
 use healthchain_rules::link::{Draft, LinkAct, decide_publication, decide_withdrawal, require_patient};
 use healthchain_rules::{
-    Caller, Category, ConsentBook, Content, Link, Member, MemberId, Outcome, Recipient, Refusal, limit,
+    Caller, Category, Content, Grounds, Link, Member, MemberId, Outcome, Recipient, Refusal, limit,
 };
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
-use crate::storage::consent::load_consent_book;
+use crate::grounds::load_grounds;
 use crate::storage::fetch;
 use crate::storage::link::{load_link, save_published, save_withdrawn};
 use crate::storage::member::load_member;
@@ -16,19 +16,17 @@ use crate::storage::organisation::load_organisations;
 use crate::transaction;
 
 pub(super) async fn recipients(context: &Context, query: RecipientsQuery) -> Result<Vec<Recipient>, Refusal> {
-    let first = (load_member(&query.patient), load_consent_book(&query.patient));
-    let (caller, (patient, book), ()) = load_caller_with(context, first, |_| ()).await?;
-    let mut recipients =
-        load_recipients(context, &caller, patient.as_ref(), book.unwrap_or_default(), query.category).await?;
+    let first = (load_member(&query.patient), load_grounds(&query.patient, None));
+    let (caller, (patient, grounds), ()) = load_caller_with(context, first, |_, _| ()).await?;
+    let mut recipients = load_recipients(context, &caller, patient.as_ref(), &grounds, query.category).await?;
     recipients.truncate(limit::ENVELOPES);
     Ok(recipients)
 }
 
 pub(super) async fn publish(context: &mut Context, call: PublishLink) -> Result<Link, Refusal> {
-    let first = (load_member(&call.patient), load_consent_book(&call.patient), load_link(&call.link));
-    let (caller, (patient, book, existing), ()) = load_caller_with(context, first, |_| ()).await?;
-    let recipients =
-        load_recipients(context, &caller, patient.as_ref(), book.unwrap_or_default(), call.category).await?;
+    let first = (load_member(&call.patient), load_grounds(&call.patient, None), load_link(&call.link));
+    let (caller, (patient, grounds, existing), ()) = load_caller_with(context, first, |_, _| ()).await?;
+    let recipients = load_recipients(context, &caller, patient.as_ref(), &grounds, call.category).await?;
 
     let draft = Draft {
         id: call.link,
@@ -51,7 +49,7 @@ pub(super) async fn publish(context: &mut Context, call: PublishLink) -> Result<
 }
 
 pub(super) async fn withdraw(context: &mut Context, call: WithdrawLink) -> Result<Link, Refusal> {
-    let (caller, link, ()) = load_caller_with(context, load_link(&call.link), |_| ()).await?;
+    let (caller, link, ()) = load_caller_with(context, load_link(&call.link), |_, _| ()).await?;
 
     match decide_withdrawal(&caller, link, call.reason.clone(), transaction::time(context)?)? {
         Outcome::Repeated(link) => Ok(link),
@@ -69,14 +67,14 @@ async fn load_recipients(
     context: &Context,
     caller: &Caller,
     patient: Option<&Member>,
-    book: ConsentBook,
+    grounds: &Grounds,
     category: Category,
 ) -> Result<Vec<Recipient>, Refusal> {
     let publisher = decide_asking(caller)?;
     let patient = require_patient(patient)?;
     let at = transaction::time(context)?;
-    let named: Vec<&MemberId> = book.permitted_members(at).into_iter().collect();
+    let named: Vec<&MemberId> = grounds.book.permitted_members(at).into_iter().collect();
     let members = fetch(context, named.into_iter().map(load_member).collect::<Vec<_>>()).await?;
     let organisations = load_organisations(context).await?;
-    Ok(recipients_of(publisher, patient, &organisations, &members, category, &book, at))
+    Ok(recipients_of(publisher, patient, &organisations, &members, category, grounds, at))
 }

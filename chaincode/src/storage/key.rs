@@ -29,13 +29,21 @@ keys! {
     /// An organisation.
     ORGANISATION "organisation" organisation(msp_id: &MspId) [msp_id]
     // Governance and groups.
+    /// The channel's settings.
+    SETTINGS "settings" settings() []
     // Members.
     /// A member.
     MEMBER "member" member(id: &MemberId) [id]
     /// Whose a signing key is in an organisation.
     KEY_HOLDER "key-holder" key_holder(msp_id: &MspId, key_hash: &KeyHash) [msp_id, key_hash]
     // Delegations and recovery.
+    /// What a patient lets a guardian do.
+    DELEGATION "delegation" delegation(patient: &MemberId, guardian: &MemberId) [patient, guardian]
     // Agents.
+    /// What an agent may do.
+    CHARTER "charter" charter(agent: &MemberId) [agent]
+    /// What an agent used up of a day's budget.
+    AGENT_DAY "agent-day" agent_day(agent: &MemberId, at: LedgerTime) [agent, day(at)]
     // Links, envelopes and openings.
     /// A link with its current version.
     LINK "link" link(id: &LinkId) [id]
@@ -50,6 +58,10 @@ keys! {
     OPENING "opening" opening(transaction: &TransactionId) [transaction]
     // Amendments.
     // Emergencies.
+    /// An emergency access.
+    EMERGENCY "emergency" emergency(id: &TransactionId) [id]
+    /// A clinician's emergency accesses that wait for their reviews.
+    EMERGENCY_DOCKET "emergency-docket" emergency_docket(clinician: &MemberId) [clinician]
     // Consents.
     /// A consent.
     CONSENT "consent" consent(patient: &MemberId, id: &ConsentId) [patient, id]
@@ -57,6 +69,8 @@ keys! {
     CONSENT_BOOK "consent-book" consent_book(patient: &MemberId) [patient]
     // Access requests.
     // Subscriptions.
+    /// A patient's subscription.
+    SUBSCRIPTION "subscription" subscription(patient: &MemberId) [patient]
     // Notarizations.
     // Statistics.
     // Rewards.
@@ -79,6 +93,11 @@ fn descending(time: LedgerTime) -> String {
 /// The time that [`descending`] wrote.
 pub(super) fn ascending(text: &str) -> Option<LedgerTime> {
     text.parse::<u64>().ok().map(|inverted| LedgerTime::from_milliseconds(u64::MAX - inverted))
+}
+
+/// The day of a time (UTC), counted from 1970.
+fn day(time: LedgerTime) -> String {
+    format!("{:010}", time.milliseconds() / 86_400_000)
 }
 
 /// A number written so that lower ones sort first.

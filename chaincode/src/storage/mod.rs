@@ -3,14 +3,19 @@
 //!
 //! Every value is `{"v":1,"value":…}`. A chaincode that changes a value's shape raises `v` and reads the older ones still.
 
+pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod consent;
+pub(crate) mod delegation;
+pub(crate) mod emergency;
 pub(crate) mod envelope;
 mod key;
 pub(crate) mod link;
 pub(crate) mod member;
 pub(crate) mod opening;
 pub(crate) mod organisation;
+pub(crate) mod settings;
+pub(crate) mod subscription;
 
 use std::marker::PhantomData;
 

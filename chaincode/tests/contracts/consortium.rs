@@ -167,7 +167,7 @@ impl Consortium {
     }
 
     pub(crate) async fn open(&self, who: &str, link: &str, purpose: Purpose) -> Opened {
-        self.person(who).links().open(&OpenLink { link: id(link), purpose }).await.unwrap()
+        self.person(who).links().open(&OpenLink { link: id(link), purpose, emergency: None }).await.unwrap()
     }
 
     fn person_of(&self, organisation: &str, identity: SigningIdentity) -> Person {

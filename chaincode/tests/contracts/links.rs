@@ -258,7 +258,10 @@ async fn a_withdrawn_link_is_listed_and_opened_no_more() {
     assert_eq!(refused(carol.withdraw(&other).await), RefusalCode::LinkWithdrawn);
     assert!(listed(&consortium, "alice", Purpose::Personal).await.is_empty());
     let opened = consortium.open("alice", "l1", Purpose::Personal).await;
-    assert_eq!(opened.opening.decision, Decision::Denied { reason: Denial::LinkWithdrawn, provision: None });
+    assert_eq!(
+        opened.opening.decision,
+        Decision::Denied { reason: Denial::LinkWithdrawn, exception: Some(Exception::PreventingHarm), provision: None }
+    );
     assert_eq!(opened.envelope, None);
 }
 

@@ -82,7 +82,11 @@ async fn restricted_records_and_denials_stop_clinicians() {
     let opened = consortium.open("carol", "l1", Purpose::Treatment).await;
     assert_eq!(
         opened.opening.decision,
-        Decision::Denied { reason: Denial::PatientDenied, provision: Some(Provision::Consent(id("c1"))) }
+        Decision::Denied {
+            reason: Denial::PatientDenied,
+            exception: Some(Exception::Privacy),
+            provision: Some(Provision::Consent(id("c1")))
+        }
     );
 }
 
@@ -115,7 +119,7 @@ async fn opening_is_refused_to_strangers_and_gateways_and_for_unknown_links() {
     let mut consortium = Consortium::new().await;
     consortium.publish("l1", Category::Summary).await;
     consortium.add("stranger", "clinic", "client");
-    let call = |link: &str| OpenLink { link: id(link), purpose: Purpose::Treatment };
+    let call = |link: &str| OpenLink { link: id(link), purpose: Purpose::Treatment, emergency: None };
     let stranger = consortium.person("stranger").links();
     assert_eq!(refused(stranger.open(&call("l1")).await), RefusalCode::UnknownCaller);
     let gateway = consortium.person("gateway-clinic").links();
@@ -161,7 +165,7 @@ async fn many_openings_of_one_patient_commit_without_a_conflict() {
         let contract = who.contract.clone().conflict_retries(0);
         async move {
             let links = healthchain_interface::LinksClient::new(contract);
-            links.open(&OpenLink { link: id("l1"), purpose: Purpose::Treatment }).await
+            links.open(&OpenLink { link: id("l1"), purpose: Purpose::Treatment, emergency: None }).await
         }
     });
     for opened in futures::future::join_all(openings).await {
@@ -191,7 +195,7 @@ async fn listeners_learn_what_the_publishers_gateway_needs() {
 
 /// Endorses pia's opening for payment of link `l1`, and commits it only after `between` was.
 async fn opened_across(consortium: &Consortium, between: impl Future<Output = ()>) -> TxValidationCode {
-    let call = OpenLink { link: id("l1"), purpose: Purpose::Payment };
+    let call = OpenLink { link: id("l1"), purpose: Purpose::Payment, emergency: None };
     let argument = serde_json::to_vec(&call).unwrap();
     let endorsed = consortium.person("pia").contract.proposal("Links:open", vec![argument]).endorse().await.unwrap();
     let opened: Opened = serde_json::from_slice(endorsed.result()).unwrap();

@@ -24,7 +24,8 @@ async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
     let link = hospital.publish(patient.id(), "claim", RECORD).await;
     let chain = world.chain(&payer);
 
-    let opened = chain.links().open(&OpenLink { link: link.clone(), purpose: Purpose::Payment }).await.unwrap();
+    let opened =
+        chain.links().open(&OpenLink { link: link.clone(), purpose: Purpose::Payment, emergency: None }).await.unwrap();
     let over_rest = payer.open(&link, "payment").await;
     assert_eq!(json!(opened.opening.decision)["reason"], over_rest.json()["code"]);
     assert!(opened.envelope.is_none());
@@ -92,7 +93,7 @@ async fn a_certificate_that_no_member_has_is_unknown_to_the_ledger(world: &World
     let folder = world.network.layout().organisation(&organisation.name);
     let identity = SigningIdentity::load(folder.operator_msp(), organisation.msp_id.as_str()).unwrap();
     let chain = Chain::new(&peer, identity, world.network.consortium());
-    let call = OpenLink { link: "any".parse().unwrap(), purpose: Purpose::Payment };
+    let call = OpenLink { link: "any".parse().unwrap(), purpose: Purpose::Payment, emergency: None };
     refused(chain.links().open(&call).await, "unknown-caller");
 }
 
@@ -100,14 +101,19 @@ async fn another_members_envelope_is_given_to_nobody_else(world: &World) {
     let (hospital, clinic, payer) = (world.hospital_clinician(), world.clinic_clinician(), world.payer_officer());
     let patient = world.new_patient();
     let link = hospital.publish(patient.id(), "summary", RECORD).await;
-    let call = OpenLink { link: link.clone(), purpose: Purpose::Treatment };
+    let call = OpenLink { link: link.clone(), purpose: Purpose::Treatment, emergency: None };
     let opened = world.chain(&clinic).links().open(&call).await.unwrap();
     let envelope = opened.envelope.expect("the clinic had one since publication");
     assert_eq!(json!(envelope)["holder"], json!({ "organisation": clinic.access().msp_id }));
 
     refused(world.chain(&payer).links().envelope(&opened.opening.transaction).await, "unknown-opening");
     refused(world.chain(&patient).links().envelope(&opened.opening.transaction).await, "unknown-opening");
-    let own = world.chain(&patient).links().open(&OpenLink { link, purpose: Purpose::Personal }).await.unwrap();
+    let own = world
+        .chain(&patient)
+        .links()
+        .open(&OpenLink { link, purpose: Purpose::Personal, emergency: None })
+        .await
+        .unwrap();
     let own = own.envelope.expect("the patient had one since publication");
     assert_ne!(own.recipient_key_hash, envelope.recipient_key_hash);
 }

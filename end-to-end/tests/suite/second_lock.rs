@@ -68,7 +68,8 @@ async fn an_opening_of_another_link_or_version_hands_out_nothing(world: &World) 
 async fn an_old_opening_hands_out_nothing(world: &World) {
     let (publisher, clinic, link) = published(world).await;
     let almost_too_old = SystemTime::now() - Duration::from_secs(5 * 60 - 4);
-    let call = serde_json::to_vec(&OpenLink { link: link.clone(), purpose: Purpose::Treatment }).unwrap();
+    let call =
+        serde_json::to_vec(&OpenLink { link: link.clone(), purpose: Purpose::Treatment, emergency: None }).unwrap();
     let proposal = world.chain(&clinic).contract.proposal("Links:open", vec![call]).at(almost_too_old);
     let opened = proposal.endorse().await.unwrap().commit().await.unwrap();
     let opened: Opened = serde_json::from_slice(opened.result()).unwrap();
@@ -96,7 +97,7 @@ async fn published(world: &World) -> (Person, Person, LinkId) {
 }
 
 async fn open(world: &World, person: &Person, link: &LinkId) -> Opened {
-    let call = OpenLink { link: link.clone(), purpose: Purpose::Treatment };
+    let call = OpenLink { link: link.clone(), purpose: Purpose::Treatment, emergency: None };
     world.chain(person).links().open(&call).await.unwrap()
 }
 

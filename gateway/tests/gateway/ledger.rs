@@ -13,9 +13,9 @@ use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{
-    Category, Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link,
-    LinkId, LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision,
-    Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
+    Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
+    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Recipient,
+    Refusal, RefusalCode, Rule, TransactionId, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -192,7 +192,7 @@ impl State {
                 commitment: link.current.commitment.clone(),
             }
         } else {
-            Decision::Denied { reason: Denial::ConsentRequired, provision: None }
+            Decision::Denied { reason: Denial::ConsentRequired, exception: None, provision: None }
         };
         let opening = Opening {
             transaction: transaction(self.openings.len() as u64),
@@ -204,6 +204,8 @@ impl State {
             opener,
             organisation,
             purpose: call.purpose,
+            owner: None,
+            emergency: None,
             decision,
         };
         self.openings.insert(opening.transaction.clone(), opening.clone());
@@ -221,6 +223,7 @@ impl State {
             time: opening.time,
             organisation: opening.organisation.clone(),
             member: Some(opening.opener.clone()),
+            owner: None,
             patient: Some(opening.patient.clone()),
             act: OpeningAct::of(opening).into(),
         };

@@ -57,7 +57,7 @@ async fn an_opening_that_arrives_a_moment_later_is_waited_for() {
 async fn nothing_is_given_for_a_denied_opening() {
     let (world, link, opening) = opened().await;
     change(&world, &opening, |opening| {
-        opening.decision = Decision::Denied { reason: Denial::PatientDenied, provision: None };
+        opening.decision = Decision::Denied { reason: Denial::PatientDenied, exception: None, provision: None };
     });
     problem(fetch(&world, &link, "1", opening.as_str()).await, 403, "opening-denied").await;
 }

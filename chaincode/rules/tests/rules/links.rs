@@ -21,7 +21,7 @@ fn patient() -> Member {
 }
 
 fn recipients_for(category: Category, book: &ConsentBook, members: &[Member]) -> Vec<Recipient> {
-    recipients(&hospital(), &patient(), &everybody(), members, category, book, NOW)
+    recipients(&hospital(), &patient(), &everybody(), members, category, &on(book), NOW)
 }
 
 fn names(recipients: &[Recipient]) -> Vec<&str> {
@@ -91,7 +91,8 @@ fn nobody_who_borrows_anothers_key_stops_a_publication() {
 #[test]
 fn an_organisation_that_has_not_entered_is_no_recipient() {
     let founded = Organisation { state: OrganisationState::Founded, ..clinic() };
-    let found = recipients(&hospital(), &patient(), &[hospital(), founded], &[], Category::Summary, &book_of(&[]), NOW);
+    let found =
+        recipients(&hospital(), &patient(), &[hospital(), founded], &[], Category::Summary, &Grounds::default(), NOW);
     assert_eq!(names(&found), ["alice", "hospital"]);
 }
 
@@ -111,7 +112,7 @@ fn publication_is_refused_to_everybody_else() {
     assert_eq!(code(publish(&suspended(carol()), draft(), &complete())), RefusalCode::MemberSuspended);
     let founded = Organisation { state: OrganisationState::Founded, ..hospital() };
     let early = caller_of(founded, "carol", Role::Clinician);
-    assert_eq!(code(publish(&early, draft(), &complete())), RefusalCode::NotPermitted);
+    assert_eq!(code(publish(&early, draft(), &complete())), RefusalCode::OrganisationNotActive);
     assert!(decide_asking(&Caller::Custodian(hospital())).is_ok());
     assert_eq!(code(decide_asking(&Caller::Custodian(home(Role::PayerOfficer)))), RefusalCode::NotPermitted);
 }
@@ -186,8 +187,9 @@ fn a_link_is_withdrawn_by_its_publishers_clinicians_alone() {
 
 #[test]
 fn a_link_is_unknown_to_those_who_have_nothing_to_do_with_it() {
-    let read =
-        |caller: &Caller, book: &ConsentBook| decide_reading(caller, Some(link("l", Category::Summary)), book, NOW);
+    let read = |caller: &Caller, book: &ConsentBook| {
+        decide_reading(caller, Some(link("l", Category::Summary)), &on(book), NOW)
+    };
     let none = book_of(&[]);
     for reader in [
         alice(),
@@ -212,7 +214,7 @@ fn the_publishers_gateway_adds_exactly_the_envelope_that_an_opening_asks_for() {
     let book = book_of(&[("c", permit)]);
     let pia = caller("pia", Role::PayerOfficer);
     let summary = link("l", Category::Summary);
-    let (opening, _) = opening::decide_opening(&pia, &summary, &book, Purpose::Payment, hash("t"), NOW).unwrap();
+    let (opening, _) = opening::decide_opening(&pia, &summary, &on(&book), Purpose::Payment, hash("t"), NOW).unwrap();
     let Decision::Permitted { recipient, .. } = &opening.decision else { panic!("denied") };
 
     assert!(decide_adding(&Caller::Custodian(hospital()), Some(opening.clone())).is_ok());
@@ -220,7 +222,7 @@ fn the_publishers_gateway_adds_exactly_the_envelope_that_an_opening_asks_for() {
     assert_eq!(code(decide_adding(&carol(), Some(opening.clone()))), RefusalCode::NotPermitted);
     assert_eq!(code(decide_adding(&Caller::Custodian(hospital()), None)), RefusalCode::UnknownOpening);
 
-    let state = AdditionState { opener: pia.member().unwrap(), link: &summary, book: &book, existing: None };
+    let state = AdditionState { opener: pia.member().unwrap(), link: &summary, grounds: &on(&book), existing: None };
     let wanted = envelope(recipient);
     assert!(matches!(decide_addition(&opening, state, wanted.clone(), NOW), Ok(Outcome::Decided(..))));
     let there = AdditionState { existing: Some(&wanted), ..state };
@@ -229,7 +231,7 @@ fn the_publishers_gateway_adds_exactly_the_envelope_that_an_opening_asks_for() {
     assert_eq!(code(decide_addition(&opening, there, other, NOW)), RefusalCode::EnvelopeExists);
     let for_another = Envelope { holder: Holder::Member(id("pia")), ..wanted.clone() };
     assert_eq!(code(decide_addition(&opening, state, for_another, NOW)), RefusalCode::EnvelopeNotWanted);
-    let revoked = AdditionState { book: &ConsentBook::default(), ..state };
+    let revoked = AdditionState { grounds: &Grounds::default(), ..state };
     assert_eq!(code(decide_addition(&opening, revoked, wanted, NOW)), RefusalCode::OpeningNotInForce);
 }
 

@@ -15,11 +15,11 @@ fn a_signer_is_the_member_whose_key_it_is() {
     let carol = member_of(&hospital(), "carol", Role::Clinician);
     let holder = KeyHolder::Member(id("carol"));
     let identified =
-        Caller::identify(&signer("hospital", "s-carol"), Some(&holder), Some(carol.clone()), Some(hospital()));
+        Caller::identify(&signer("hospital", "s-carol"), Some(&holder), Some(carol.clone()), Some(hospital()), None);
     assert!(identified.unwrap().is(&id("carol")));
 
     let unknown = |signer: Signer, holder: Option<&KeyHolder>, member: Option<Member>, home: Option<Organisation>| {
-        assert_eq!(code(Caller::identify(&signer, holder, member, home)), RefusalCode::UnknownCaller);
+        assert_eq!(code(Caller::identify(&signer, holder, member, home, None)), RefusalCode::UnknownCaller);
     };
     unknown(signer("hospital", "s-carol"), None, None, Some(hospital()));
     unknown(signer("hospital", "s-carol"), Some(&holder), None, Some(hospital()));
@@ -31,8 +31,8 @@ fn a_signer_is_the_member_whose_key_it_is() {
 #[test]
 fn a_gateways_key_under_another_organisations_certificate_is_nobodys() {
     let holder = KeyHolder::Gateway(id("hospital"));
-    assert!(Caller::identify(&signer("hospital", "g"), Some(&holder), None, Some(hospital())).is_ok());
-    let other = Caller::identify(&signer("clinic", "g"), Some(&holder), None, Some(clinic()));
+    assert!(Caller::identify(&signer("hospital", "g"), Some(&holder), None, Some(hospital()), None).is_ok());
+    let other = Caller::identify(&signer("clinic", "g"), Some(&holder), None, Some(clinic()), None);
     assert_eq!(code(other), RefusalCode::UnknownCaller);
 }
 

@@ -35,6 +35,7 @@ fn the_lists_leave_nothing_out() {
     lists_all(&Category::ALL);
     lists_all(&OrganisationKind::ALL);
     lists_all(&RefusalCode::ALL);
+    lists_all(&Denial::ALL);
 }
 
 #[test]

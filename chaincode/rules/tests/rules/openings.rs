@@ -86,7 +86,11 @@ fn a_denial_of_one_link_wins_over_a_permission_of_all() {
         decision(&caller("pia", Role::PayerOfficer), &link("l", Category::Summary), &book, Purpose::Payment, NOW);
     assert_eq!(
         decided,
-        Decision::Denied { reason: Denial::PatientDenied, provision: Some(Provision::Consent(id("z-deny"))) }
+        Decision::Denied {
+            reason: Denial::PatientDenied,
+            exception: Some(Exception::Privacy),
+            provision: Some(Provision::Consent(id("z-deny"))),
+        }
     );
 }
 
@@ -106,7 +110,7 @@ fn a_denial_does_not_tell_a_restricted_record_from_another() {
     let ask = |category| {
         let asked = link("l", category);
         let (opening, _) =
-            opening::decide_opening(&pia, &asked, &book_of(&[]), Purpose::Payment, hash("t"), NOW).unwrap();
+            opening::decide_opening(&pia, &asked, &Grounds::default(), Purpose::Payment, hash("t"), NOW).unwrap();
         (OpeningAct::of(&opening), opening)
     };
     let restricted = ask(Category::Restricted);
@@ -200,7 +204,7 @@ fn gateways_open_nothing() {
     let refused = opening::decide_opening(
         &gateway,
         &link("l", Category::Summary),
-        &book_of(&[]),
+        &Grounds::default(),
         Purpose::Treatment,
         hash("t"),
         NOW,
@@ -209,7 +213,7 @@ fn gateways_open_nothing() {
 }
 
 fn opened(caller: &Caller, book: &ConsentBook, purpose: Purpose) -> Opening {
-    opening::decide_opening(caller, &link("l", Category::Summary), book, purpose, hash("t"), NOW).unwrap().0
+    opening::decide_opening(caller, &link("l", Category::Summary), &on(book), purpose, hash("t"), NOW).unwrap().0
 }
 
 #[test]
@@ -245,10 +249,11 @@ fn an_opening_is_in_force_only_while_it_would_be_permitted_again() {
     let actor = pia.member().unwrap();
     let opening = opened(&pia, &book, Purpose::Payment);
     let summary = link("l", Category::Summary);
-    assert!(require_in_force(&opening, actor, &summary, &book, NOW).is_ok());
+    assert!(require_in_force(&opening, actor, &summary, &on(&book), NOW).is_ok());
 
     let refuses = |opening: &Opening, caller: &Caller, link: &Link, book: &ConsentBook| {
-        code(require_in_force(opening, caller.member().unwrap(), link, book, NOW)) == RefusalCode::OpeningNotInForce
+        code(require_in_force(opening, caller.member().unwrap(), link, &on(book), NOW))
+            == RefusalCode::OpeningNotInForce
     };
     assert!(refuses(&opening, &pia, &summary, &book_of(&[])), "revoked");
     assert!(refuses(&opening, &suspended(pia.clone()), &summary, &book), "suspended");

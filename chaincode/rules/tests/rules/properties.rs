@@ -89,6 +89,7 @@ proptest! {
                     prop_assert_ne!(category, Category::Restricted);
                     prop_assert!(matches!(caller.member().unwrap().member.role, Role::Clinician | Role::Pharmacist));
                 }
+                Provision::Delegation(_) | Provision::Emergency(_) => prop_assert!(false, "nobody has any"),
                 Provision::Consent(id) => {
                     let terms = &consents[id.as_str()[1..].parse::<usize>().unwrap()];
                     prop_assert_eq!(terms.effect(), Effect::Permit);
@@ -161,7 +162,7 @@ proptest! {
         let patient = member_of(&home(Role::Patient), "alice", Role::Patient);
         let organisations = [hospital(), actor.organisation.clone()];
         let members = [actor.member.clone()];
-        let found = envelope::recipients(&hospital(), &patient, &organisations, &members, category, &book, NOW);
+        let found = envelope::recipients(&hospital(), &patient, &organisations, &members, category, &on(&book), NOW);
         if let Decision::Permitted { recipient, .. } = decision(&caller, &link("l3", category), &book, purpose, NOW) {
             prop_assert!(found.contains(&recipient));
         }

@@ -64,7 +64,7 @@ fn samples() -> Value {
         ("c2", terms(Grantee::Role(Role::Clinician), everything(), &Purpose::ALL, Effect::Deny)),
     ]);
     let opened = |caller: Caller, purpose| {
-        opening::decide_opening(&caller, &summary, &book, purpose, hash("transaction"), NOW).unwrap().0
+        opening::decide_opening(&caller, &summary, &on(&book), purpose, hash("transaction"), NOW).unwrap().0
     };
     let permitted = opened(caller("pia", Role::PayerOfficer), Purpose::Payment);
     let denied = opened(caller("carol", Role::Clinician), Purpose::Treatment);
@@ -88,6 +88,7 @@ fn samples() -> Value {
             time: NOW,
             organisation: id("payer"),
             member: Some(id("pia")),
+            owner: None,
             patient: Some(id("alice")),
             act: OpeningAct::of(&permitted).into(),
         },

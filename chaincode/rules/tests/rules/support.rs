@@ -64,11 +64,12 @@ pub(crate) fn member_of(organisation: &Organisation, name: &str, role: Role) -> 
         encryption_key: key(name),
         attestation: Attestation { by: id("admin"), at: at(-500) },
         standing: Standing::Active,
+        groups: Groups::new(),
     }
 }
 
 pub(crate) fn actor_of(organisation: Organisation, name: &str, role: Role) -> Actor {
-    Actor { member: member_of(&organisation, name, role), organisation }
+    Actor { member: member_of(&organisation, name, role), organisation, agent: None }
 }
 
 pub(crate) fn actor(name: &str, role: Role) -> Actor {
@@ -136,6 +137,11 @@ pub(crate) fn book_of(consents: &[(&str, Terms)]) -> ConsentBook {
     consents.iter().fold(ConsentBook::default(), |book, (name, terms)| granted(book, name, terms.clone()).unwrap())
 }
 
+/// What a decision rests on when there is nothing but consents.
+pub(crate) fn on(book: &ConsentBook) -> Grounds {
+    Grounds { book: book.clone(), ..Grounds::default() }
+}
+
 pub(crate) fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<ConsentBook, Refusal> {
     let member = match terms.grantee() {
         Grantee::Member(grantee) => {
@@ -163,7 +169,7 @@ pub(crate) fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<Con
 }
 
 pub(crate) fn decision(caller: &Caller, link: &Link, book: &ConsentBook, purpose: Purpose, at: LedgerTime) -> Decision {
-    opening::decide_opening(caller, link, book, purpose, hash("transaction"), at).unwrap().0.decision
+    opening::decide_opening(caller, link, &on(book), purpose, hash("transaction"), at).unwrap().0.decision
 }
 
 pub(crate) fn denial(decision: Decision) -> Denial {

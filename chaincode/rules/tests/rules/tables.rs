@@ -70,8 +70,8 @@ fn answers(opener: &Actor, purpose: Purpose, consents: &str) -> String {
     let book = book_of(&given);
     let mut row = String::new();
     for category in Category::ALL {
-        let wanted = consent::Wanted { link: None, category };
-        let found = entitlement(opener.subject(), &id("alice"), wanted, &book, purpose, NOW);
+        let wanted = consent::Wanted { link: None, category, patient: &id("alice"), publisher: Some(&id("publisher")) };
+        let found = entitlement(opener.subject(), wanted, &on(&book), purpose, NOW);
         write!(row, "{:<16}", short(&found)).unwrap();
     }
     row.trim_end().to_owned()
@@ -81,6 +81,8 @@ fn short(found: &Entitlement) -> &'static str {
     match found {
         Entitlement::Entitled { provision: Provision::Consent(_), through: KeyOf::Organisation } => "CONSENT",
         Entitlement::Entitled { provision: Provision::Rule(_), through: KeyOf::Organisation } => "DIRECT",
+        Entitlement::Entitled { provision: Provision::Emergency(_), .. } => "EMERGENCY",
+        Entitlement::Entitled { provision: Provision::Delegation(_), .. } => "GUARDIAN",
         Entitlement::Entitled { through: KeyOf::Member, .. } => "OWN KEY",
         Entitlement::NotEntitled { reason, .. } => match reason {
             Denial::PurposeNotPermitted => "not for role",

@@ -6,8 +6,9 @@ use healthchain_rules::RefusalCode;
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-use super::failures::{DENIALS, denial};
+use super::failures::denial;
 use super::*;
+use healthchain_rules::Denial;
 
 macro_rules! documented {
     ($($(#[$about:meta])* $name:ident: $($group:ident)+; $($refusal:ident)*;)+) => {
@@ -76,7 +77,8 @@ impl IntoResponses for OpeningProblems {
         let groups =
             &[REQUEST, CALLER, MEMBER_CALLER, JSON_BODY, LEDGER, LEDGER_WRITE, RECORDS, RECORD_CONTENT, OPENING];
         let refusals = &[RefusalCode::UnknownCaller, RefusalCode::UnknownLink, RefusalCode::OpeningNotInForce];
-        let denials = DENIALS.map(|reason| format!("`{}` (denied, committed): {}", reason.as_str(), denial(reason)));
+        let denials =
+            Denial::ALL.map(|reason| format!("`{}` (denied, committed): {}", reason.as_str(), denial(reason)));
         responses(groups, refusals, &denials)
     }
 }

@@ -87,7 +87,7 @@ fn locked(lock: Lock) -> Kind {
 
 /// A denial is the ledger's committed decision: its reason is the code.
 fn denied(opening: &Opening) -> Problem {
-    let Decision::Denied { reason, provision } = &opening.decision else { return INTERNAL.into() };
+    let Decision::Denied { reason, provision, .. } = &opening.decision else { return INTERNAL.into() };
     let mut problem = Problem::of_code(403, reason.as_str(), denial(*reason)).of_opening(&opening.transaction);
     problem.provision = provision.as_ref().and_then(|provision| serde_json::to_value(provision).ok());
     problem
@@ -100,24 +100,19 @@ pub(super) fn denial(reason: Denial) -> &'static str {
         Denial::MemberRetired => "Your membership has ended.",
         Denial::OrganisationNotActive => "Your organisation does not take part in the network.",
         Denial::LinkWithdrawn => "The publisher withdrew this link; it opens to nobody.",
+        Denial::LinkErased => "The publisher erased this record.",
         Denial::PurposeNotPermitted => "Your role never opens records for this purpose.",
         Denial::PatientDenied => "The patient denies you this record.",
         Denial::ConsentRequired => {
             "You need the patient's consent for this purpose, and none in force covers this record."
         }
+        Denial::SubscriptionLapsed => "The patient permits it, but the patient's subscription has lapsed.",
+        Denial::AgentNotPermitted => "The agent's charter does not allow it.",
+        Denial::EmergencyNotInForce => {
+            "The emergency is over, is another patient's or clinician's, or rests until your overdue reviews are done."
+        }
     }
 }
-
-/// Every denial, for the documentation.
-pub(crate) const DENIALS: [Denial; 7] = [
-    Denial::MemberSuspended,
-    Denial::MemberRetired,
-    Denial::OrganisationNotActive,
-    Denial::LinkWithdrawn,
-    Denial::PurposeNotPermitted,
-    Denial::PatientDenied,
-    Denial::ConsentRequired,
-];
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use healthchain_interface::OpenLink;
-use healthchain_rules::{LinkId, Purpose};
+use healthchain_rules::{LinkId, Purpose, TransactionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,6 +22,9 @@ use crate::use_cases::open_link::open_link;
 pub(crate) struct OpeningRequest {
     /// For what; stays on the audit trail.
     purpose: Purpose,
+    /// The emergency access that is claimed, if any.
+    #[serde(default)]
+    emergency: Option<TransactionId>,
 }
 
 /// Open a link
@@ -42,9 +45,9 @@ pub(crate) async fn open(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
     Path(link): Path<LinkId>,
-    Json(OpeningRequest { purpose }): Json<OpeningRequest>,
+    Json(OpeningRequest { purpose, emergency }): Json<OpeningRequest>,
 ) -> Result<Response, Problem> {
-    let opened = open_link(&gateway, &member, &OpenLink { link, purpose }).await?;
+    let opened = open_link(&gateway, &member, &OpenLink { link, purpose, emergency }).await?;
     let digest = STANDARD.encode(openssl::sha::sha256(&opened.record));
     let headers = [
         (header::CONTENT_TYPE, opened.content.media_type.to_string()),
