@@ -7,6 +7,12 @@ use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::sha::sha256;
 
+/// Refuses a key that [`encryption_key`] would refuse, or that has another hash.
+pub(crate) fn require_hash(key: &EncryptionKey) -> Result<(), Malformed> {
+    let is_its_hash = encryption_key(key.public_key.clone())?.key_hash == key.key_hash;
+    is_its_hash.then_some(()).ok_or(Malformed::new("a key's hash", "SHA-256 of the key's SPKI DER"))
+}
+
 /// The key with its hash; refused unless it is a P-256 key in exactly its DER form.
 pub(crate) fn encryption_key(public_key: PublicKey) -> Result<EncryptionKey, Malformed> {
     let malformed = || Malformed::new("an encryption key", "a point of P-256, as SPKI DER in base64 (RFC 5480)");

@@ -6,6 +6,7 @@ mod audit;
 mod caller;
 mod consents;
 mod encryption_key;
+mod governance;
 mod grounds;
 mod links;
 mod members;
@@ -16,7 +17,8 @@ mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface::{
-    AuditDispatcher, ConsentsDispatcher, LinksDispatcher, MembersDispatcher, OrganisationsDispatcher,
+    AuditDispatcher, ConsentsDispatcher, GovernanceDispatcher, LinksDispatcher, MembersDispatcher,
+    OrganisationsDispatcher,
 };
 
 /// The chaincode with its five contracts, ready to be served.
@@ -24,6 +26,7 @@ pub fn chaincode() -> Chaincode {
     Chaincode::new()
         .contract(LinksDispatcher::new(links::LinkContract))
         .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
+        .contract(GovernanceDispatcher::new(governance::GovernanceContract))
         .contract(MembersDispatcher::new(members::MemberContract))
         .contract(ConsentsDispatcher::new(consents::ConsentContract))
         .contract(AuditDispatcher::new(audit::AuditContract))

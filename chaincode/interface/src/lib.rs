@@ -5,6 +5,7 @@
 
 mod audit;
 mod consents;
+mod governance;
 mod links;
 mod members;
 mod organisations;
@@ -14,6 +15,10 @@ pub use healthchain_rules as rules;
 
 pub use audit::{Audit, AuditClient, AuditDispatcher, MemberAuditQuery, PatientAuditQuery};
 pub use consents::{Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, RevokeConsent};
+pub use governance::{
+    CastVote, ExplainQuery, Governance, GovernanceClient, GovernanceDispatcher, GroupsQuery, ProposalsQuery,
+    ProposeChange,
+};
 pub use links::{
     AddEnvelope, Links, LinksClient, LinksDispatcher, OpenLink, Opened, PermittedLink, PermittedQuery, PublishLink,
     RecipientsQuery, WithdrawLink,

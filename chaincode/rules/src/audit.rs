@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::{self, ConsentAct};
 use crate::envelope::EnvelopeAct;
+use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
 use crate::link::LinkAct;
 use crate::member::{Caller, Member, MemberAct};
@@ -56,6 +57,7 @@ macro_rules! acts {
 
 acts! {
     Organisation(OrganisationAct)
+    Governance(GovernanceAct)
     Member(MemberAct)
     Link(LinkAct)
     Opening(OpeningAct)

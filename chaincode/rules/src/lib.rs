@@ -9,12 +9,14 @@
 pub mod agent;
 pub mod audit;
 pub mod category;
+pub mod change;
 pub mod consent;
 pub mod delegation;
 pub mod emergency;
 pub mod entitlement;
 pub mod envelope;
 pub mod event;
+pub mod governance;
 pub mod group;
 pub mod identifier;
 pub mod limit;
@@ -32,13 +34,15 @@ pub mod time;
 
 pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
 pub use category::Category;
+pub use change::{Affairs, Change, Execution};
 pub use consent::{Consent, ConsentBook, ConsentState, Effect, Grantee, Scope, Terms};
 pub use delegation::{Delegation, DelegationState, Power};
 pub use emergency::{Docket, Emergency, EmergencyState};
 pub use entitlement::Grounds;
 pub use envelope::{Envelope, Holder, Recipient};
 pub use event::LedgerEvent;
-pub use group::{Authority, Basis, Groups, Privileges};
+pub use governance::{Choice, Proposal, ProposalState, Vote};
+pub use group::{Authority, Basis, Explanation, Group, GroupState, Groups, Privileges};
 pub use identifier::{
     AmendmentId, Commitment, ConsentId, ContentHash, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId, KeyHash,
     LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId, ProposalId,

@@ -1,5 +1,7 @@
 //! The limits of sizes and counts. Each is enforced where the value is parsed or decided on.
 
+use std::ops::RangeInclusive;
+
 /// Characters of an id that a caller chooses.
 pub const ID_CHARACTERS: usize = 64;
 /// Characters of a free-text reason. It stays on the ledger for ever: no names, dates of birth, record numbers or findings.
@@ -16,6 +18,26 @@ pub const CONTENT_BYTES: u64 = 1 << 32;
 pub const ENVELOPES: usize = 64;
 /// Organisations that one consortium may found.
 pub const ORGANISATIONS: usize = 64;
+/// Days within which a proposal is voted on.
+pub const PROPOSAL_DAYS: RangeInclusive<u32> = 1..=90;
+/// Days within which an amendment is approved.
+pub const AMENDMENT_DAYS: RangeInclusive<u32> = 1..=90;
+/// Approvals that a category's amendments need; those that cannot be reached are lowered when an amendment is decided on.
+pub const AMENDMENT_QUORUM: RangeInclusive<u32> = 1..=64;
+/// Hours that an emergency access lasts at most: governance can neither abolish it nor make it last.
+pub const EMERGENCY_HOURS: RangeInclusive<u32> = 1..=24;
+/// Days within which an emergency access is reviewed.
+pub const REVIEW_DAYS: RangeInclusive<u32> = 1..=30;
+/// Hours that a recovery waits: never so few that nobody could object.
+pub const RECOVERY_HOURS: RangeInclusive<u32> = 24..=720;
+/// What a notarization costs, in minor units of the currency.
+pub const NOTARIZATION_PRICE: RangeInclusive<u32> = 0..=1_000_000;
+/// Permission groups that are not dissolved.
+pub const GROUPS: usize = 64;
+/// Members of one permission group.
+pub const GROUP_MEMBERS: usize = 256;
+/// A permission group's level, by which groups of different minds are ranked.
+pub const GROUP_LEVEL: RangeInclusive<u8> = 1..=9;
 /// Consents in force for one patient: an opening reads them all at once.
 pub const CONSENTS_IN_FORCE: usize = 256;
 /// Links that one consent may name.

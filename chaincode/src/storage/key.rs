@@ -2,7 +2,9 @@
 //! none holds a character that a key may not.
 
 use fabric_contract::composite_key;
-use healthchain_rules::{Category, ConsentId, KeyHash, LedgerTime, LinkId, MemberId, MspId, TransactionId};
+use healthchain_rules::{
+    Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, ProposalId, TransactionId,
+};
 
 macro_rules! keys {
     ($(
@@ -29,6 +31,12 @@ keys! {
     /// An organisation.
     ORGANISATION "organisation" organisation(msp_id: &MspId) [msp_id]
     // Governance and groups.
+    /// A proposal with its votes.
+    PROPOSAL "proposal" proposal(id: &ProposalId) [id]
+    /// A proposal's id in the list of proposals.
+    PROPOSAL_BY_TIME "proposal-by-time" proposal_by_time(made: LedgerTime, id: &ProposalId) [descending(made), id]
+    /// A permission group.
+    GROUP "group" group(id: &GroupId) [id]
     /// The channel's settings.
     SETTINGS "settings" settings() []
     // Members.

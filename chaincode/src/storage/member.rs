@@ -19,6 +19,10 @@ pub(crate) fn save_registered(context: &mut Context, member: &Member, _: MayRegi
 }
 
 pub(crate) fn save_standing(context: &mut Context, member: &Member, _: MayChangeStanding) -> Result<(), Refusal> {
+    save(context, member)
+}
+
+pub(super) fn save(context: &mut Context, member: &Member) -> Result<(), Refusal> {
     put(context, key::member(&member.id), member)
 }
 

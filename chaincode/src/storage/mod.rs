@@ -9,6 +9,8 @@ pub(crate) mod consent;
 pub(crate) mod delegation;
 pub(crate) mod emergency;
 pub(crate) mod envelope;
+pub(crate) mod governance;
+pub(crate) mod group;
 mod key;
 pub(crate) mod link;
 pub(crate) mod member;

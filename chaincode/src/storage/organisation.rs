@@ -25,14 +25,19 @@ pub(crate) fn save_entered(
     administrator: &Member,
     _: MayEnter,
 ) -> Result<(), Refusal> {
-    save(context, organisation)?;
+    save_with_gateway_key(context, organisation)?;
+    member::save_with_key(context, administrator)
+}
+
+/// Saves the organisation, and that its gateway's key is its gateway's.
+pub(super) fn save_with_gateway_key(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
     if let OrganisationState::Active { gateway_key_hash, .. } = &organisation.state {
         let gateway = KeyHolder::Gateway(organisation.msp_id.clone());
         put(context, key::key_holder(&organisation.msp_id, gateway_key_hash), &gateway)?;
     }
-    member::save_with_key(context, administrator)
+    save(context, organisation)
 }
 
-fn save(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
+pub(super) fn save(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
     put(context, key::organisation(&organisation.msp_id), organisation)
 }

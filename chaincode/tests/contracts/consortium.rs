@@ -188,6 +188,10 @@ impl Person {
         MembersClient::new(self.contract.clone())
     }
 
+    pub(crate) fn governance(&self) -> GovernanceClient<Contract> {
+        GovernanceClient::new(self.contract.clone())
+    }
+
     pub(crate) fn links(&self) -> LinksClient<Contract> {
         LinksClient::new(self.contract.clone())
     }

@@ -7,6 +7,7 @@ mod consents;
 mod consortium;
 mod costs;
 mod envelopes;
+mod governance;
 mod links;
 mod members;
 mod metadata;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
+mod changes;
 mod consents;
+mod governance;
+mod groups;
 mod identifiers;
 mod links;
 mod members;

@@ -24,6 +24,10 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Member>(&samples["member"]);
     survives::<Member>(&samples["member suspended"]);
     survives::<KeyHolder>(&samples["key holder"]);
+    survives::<Proposal>(&samples["proposal"]);
+    survives::<Group>(&samples["group"]);
+    survives::<Group>(&samples["group dissolved"]);
+    survives::<Settings>(&samples["settings"]);
     survives::<Link>(&samples["link"]);
     survives::<Link>(&samples["link withdrawn"]);
     survives::<Envelope>(&samples["envelope"]);
@@ -69,6 +73,15 @@ fn samples() -> Value {
     let permitted = opened(caller("pia", Role::PayerOfficer), Purpose::Payment);
     let denied = opened(caller("carol", Role::Clinician), Purpose::Treatment);
     let Caller::Member(suspended) = suspended(caller("carol", Role::Clinician)) else { panic!("no member") };
+    let notaries =
+        Privileges { level: 3, grants: [Permission::Notarize].into(), withholds: [Permission::OpenLink].into() };
+    let group = Group {
+        id: id("g"),
+        privileges: notaries.clone(),
+        members: [(id("carol"), id("hospital")), (id("clara"), id("clinic"))].into(),
+        state: GroupState::Active,
+    };
+    let approval = Vote { by: id("adam"), at: NOW, choice: Choice::Approve, reason: Some(id("needed")) };
     json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
@@ -76,6 +89,23 @@ fn samples() -> Value {
         "member": member_of(&hospital(), "carol", Role::Clinician),
         "member suspended": suspended.member,
         "key holder": KeyHolder::Gateway(id("hospital")),
+        "proposal": Proposal {
+            id: id("p1"),
+            change: Change::MakeGroup {
+                group: id("g"),
+                privileges: notaries.clone(),
+                members: [id("carol"), id("clara")].into(),
+            },
+            by: id("adam"),
+            organisation: id("hospital"),
+            made: at(-1),
+            expires: at(1),
+            votes: [(id("hospital"), approval)].into(),
+            state: ProposalState::Carried { at: NOW },
+        },
+        "group dissolved": Group { members: [].into(), state: GroupState::Dissolved { at: NOW }, ..group.clone() },
+        "group": group,
+        "settings": Settings { amendment_quorum: [(Category::Laboratory, 2)].into(), ..Settings::default() },
         "link": summary,
         "link withdrawn": Link { state: withdrawn, ..summary.clone() },
         "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },
