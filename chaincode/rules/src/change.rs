@@ -21,7 +21,7 @@ use crate::time::LedgerTime;
 #[serde(tag = "change", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
     /// Lets an organisation in, which then enters. One that left is admitted again with the kind it had: its members are its members
-    /// again once it has entered with a new administrator and a new gateway key.
+    /// again once it has entered with a new administrator.
     AdmitOrganisation {
         /// Which.
         msp_id: MspId,
@@ -107,14 +107,12 @@ pub struct Affairs {
 /// What carrying out a change writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Execution {
-    /// The organisation's state.
-    Organisation(Organisation),
-    /// The organisation with its new gateway key, and that the former is nobody's.
-    Exchange {
+    /// The organisation, and whose its gateway's key is.
+    Organisation {
         /// The organisation.
         organisation: Organisation,
-        /// The hash of the key that its gateway had; it may be the one that it has.
-        former_gateway_key: KeyHash,
+        /// The hash of the key that its gateway had, which is nobody's unless the gateway has it still.
+        former_gateway_key: Option<KeyHash>,
     },
     /// The new administrator, and whose its key is.
     Administrator(Box<Member>),
@@ -207,19 +205,22 @@ impl Affairs {
 /// What carrying out the proposal's change would write; refused where the ledger as it is does not allow it.
 pub(crate) fn carry_out(proposal: &Proposal, affairs: &Affairs, at: LedgerTime) -> Result<Execution, Refusal> {
     match &proposal.change {
-        Change::AdmitOrganisation { msp_id, kind } => admit(msp_id, *kind, affairs).map(Execution::Organisation),
-        Change::ExpelOrganisation { msp_id, .. } => expel(msp_id, affairs, at).map(Execution::Organisation),
+        Change::AdmitOrganisation { msp_id, kind } => admit(msp_id, *kind, affairs),
+        Change::ExpelOrganisation { msp_id, .. } => expel(msp_id, affairs, at),
         Change::ChangeOrganisation { msp_id, .. } if *msp_id != proposal.organisation => Err(Refusal::new(
             RefusalCode::OtherOrganisation,
             "an organisation's keys are its own to exchange: an administrator there must propose it",
         )),
         Change::ChangeOrganisation { msp_id, gateway_url, gateway_key_hash, encryption_key } => {
-            exchange(affairs.active_organisation(msp_id)?, affairs, |entered| OrganisationState::Active {
+            let organisation = affairs.active_organisation(msp_id)?;
+            require_gateways_or_free(affairs)?;
+            let state = OrganisationState::Active {
                 encryption_key: encryption_key.clone(),
                 gateway_url: gateway_url.clone(),
                 gateway_key_hash: gateway_key_hash.clone(),
-                entered,
-            })
+                entered: organisation.entered().unwrap_or(at),
+            };
+            Ok(moved(organisation, state))
         }
         Change::AppointAdministrator { organisation, member, key_hash, encryption_key } => {
             require_free(member, organisation, affairs)?;
@@ -250,7 +251,7 @@ pub(crate) fn carry_out(proposal: &Proposal, affairs: &Affairs, at: LedgerTime) 
     }
 }
 
-fn admit(msp_id: &MspId, kind: OrganisationKind, affairs: &Affairs) -> Result<Organisation, Refusal> {
+fn admit(msp_id: &MspId, kind: OrganisationKind, affairs: &Affairs) -> Result<Execution, Refusal> {
     let has_left = |one: &Organisation| matches!(one.state, OrganisationState::Left { .. });
     if affairs.organisation(msp_id).is_some_and(|known| !has_left(known) || known.kind != kind) {
         return Err(Refusal::new(
@@ -264,10 +265,11 @@ fn admit(msp_id: &MspId, kind: OrganisationKind, affairs: &Affairs) -> Result<Or
             "there are 64 organisations: one must leave first",
         ));
     }
-    Ok(Organisation { msp_id: msp_id.clone(), kind, state: OrganisationState::Founded })
+    let organisation = Organisation { msp_id: msp_id.clone(), kind, state: OrganisationState::Founded };
+    Ok(Execution::Organisation { organisation, former_gateway_key: None })
 }
 
-fn expel(msp_id: &MspId, affairs: &Affairs, at: LedgerTime) -> Result<Organisation, Refusal> {
+fn expel(msp_id: &MspId, affairs: &Affairs, at: LedgerTime) -> Result<Execution, Refusal> {
     let organisation = affairs.known_organisation(msp_id)?;
     match organisation.state {
         OrganisationState::Left { .. } => Err(left(msp_id)),
@@ -276,24 +278,20 @@ fn expel(msp_id: &MspId, affairs: &Affairs, at: LedgerTime) -> Result<Organisati
             "the last active organisation stays: without it nobody could decide anything",
         )),
         OrganisationState::Active { .. } | OrganisationState::Founded => {
-            Ok(Organisation { state: OrganisationState::Left { at }, ..organisation.clone() })
+            Ok(moved(organisation, OrganisationState::Left { at }))
         }
     }
 }
 
-fn exchange(
-    organisation: &Organisation,
-    affairs: &Affairs,
-    state: impl FnOnce(LedgerTime) -> OrganisationState,
-) -> Result<Execution, Refusal> {
-    let OrganisationState::Active { gateway_key_hash: former, entered, .. } = &organisation.state else {
-        return Err(Refusal::new(RefusalCode::NotEntered, "the organisation does not take part"));
-    };
-    let organisation = Organisation { state: state(*entered), ..organisation.clone() };
-    match &affairs.key_holder {
-        Some(KeyHolder::Gateway(_)) | None => {
-            Ok(Execution::Exchange { organisation, former_gateway_key: former.clone() })
-        }
+fn moved(organisation: &Organisation, state: OrganisationState) -> Execution {
+    let former_gateway_key = organisation.gateway_key_hash().cloned();
+    Execution::Organisation { organisation: Organisation { state, ..organisation.clone() }, former_gateway_key }
+}
+
+/// A gateway may keep its key; every other new key must be nobody's.
+fn require_gateways_or_free(affairs: &Affairs) -> Result<(), Refusal> {
+    match affairs.key_holder {
+        Some(KeyHolder::Gateway(_)) | None => Ok(()),
         Some(KeyHolder::Member(_) | KeyHolder::Agent { .. }) => Err(key_taken()),
     }
 }

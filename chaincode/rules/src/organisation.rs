@@ -115,6 +115,14 @@ impl Organisation {
         }
     }
 
+    /// The hash of its gateway's signing key; none before it has entered, nor after it left.
+    pub fn gateway_key_hash(&self) -> Option<&KeyHash> {
+        match &self.state {
+            OrganisationState::Founded | OrganisationState::Left { .. } => None,
+            OrganisationState::Active { gateway_key_hash, .. } => Some(gateway_key_hash),
+        }
+    }
+
     /// Whether it takes part: it has entered and not left.
     pub const fn is_active(&self) -> bool {
         matches!(self.state, OrganisationState::Active { .. })
@@ -263,7 +271,7 @@ pub fn decide_entry(
 }
 
 impl Organisation {
-    fn entered(&self) -> Option<LedgerTime> {
+    pub(crate) fn entered(&self) -> Option<LedgerTime> {
         match self.state {
             OrganisationState::Founded | OrganisationState::Left { .. } => None,
             OrganisationState::Active { entered, .. } => Some(entered),

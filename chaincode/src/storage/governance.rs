@@ -40,9 +40,10 @@ pub(crate) fn save_ruling(context: &mut Context, ruling: &Ruling, _: MayGovern) 
 
 fn execute(context: &mut Context, execution: &Execution) -> Result<(), Refusal> {
     match execution {
-        Execution::Organisation(changed) => organisation::save(context, changed),
-        Execution::Exchange { organisation: changed, former_gateway_key } => {
-            context.delete(key::key_holder(&changed.msp_id, former_gateway_key));
+        Execution::Organisation { organisation: changed, former_gateway_key } => {
+            if let Some(former) = former_gateway_key {
+                context.delete(key::key_holder(&changed.msp_id, former));
+            }
             organisation::save_with_gateway_key(context, changed)
         }
         Execution::Administrator(administrator) => member::save_with_key(context, administrator),

@@ -1,6 +1,6 @@
 use fabric_contract::Context;
 use healthchain_rules::organisation::{MayEnter, MayFound};
-use healthchain_rules::{KeyHolder, Member, MspId, Organisation, OrganisationState, Refusal};
+use healthchain_rules::{KeyHolder, Member, MspId, Organisation, Refusal};
 
 use super::{Load, decode, key, ledger, member, put};
 
@@ -31,13 +31,13 @@ pub(crate) fn save_entered(
 
 /// Saves the organisation, and that its gateway's key is its gateway's.
 pub(super) fn save_with_gateway_key(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
-    if let OrganisationState::Active { gateway_key_hash, .. } = &organisation.state {
+    if let Some(gateway_key_hash) = organisation.gateway_key_hash() {
         let gateway = KeyHolder::Gateway(organisation.msp_id.clone());
         put(context, key::key_holder(&organisation.msp_id, gateway_key_hash), &gateway)?;
     }
     save(context, organisation)
 }
 
-pub(super) fn save(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
+fn save(context: &mut Context, organisation: &Organisation) -> Result<(), Refusal> {
     put(context, key::organisation(&organisation.msp_id), organisation)
 }

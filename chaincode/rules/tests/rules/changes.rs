@@ -38,7 +38,10 @@ fn an_organisation_that_left_is_admitted_again_with_its_kind() {
     let mut affairs = affairs(&["a"]);
     affairs.organisations.push(left("b"));
     let founded = Organisation { state: OrganisationState::Founded, ..left("b") };
-    assert_eq!(execute(admit("b"), &affairs).unwrap(), Execution::Organisation(founded));
+    assert_eq!(
+        execute(admit("b"), &affairs).unwrap(),
+        Execution::Organisation { organisation: founded, former_gateway_key: None }
+    );
     let otherwise = Change::AdmitOrganisation { msp_id: id("b"), kind: OrganisationKind::Pharmacy };
     assert_eq!(refused(otherwise, &affairs), RefusalCode::OrganisationExists);
 }
@@ -58,11 +61,10 @@ fn an_organisation_leaves_at_the_time_of_the_deciding_vote() {
     let proposal = propose("a", expel("b"), &two).unwrap().proposal;
     let choice = healthchain_rules::governance::Choice::Approve;
     let voted = healthchain_rules::governance::decide_vote(&admin("b"), Some(proposal), choice, None, &two, at(7));
-    let Ok(Outcome::Decided(Ruling { execution: Some(Execution::Organisation(gone)), .. }, _)) = voted else {
-        panic!("{voted:?}")
-    };
-    assert_eq!(gone, Organisation { state: OrganisationState::Left { at: at(7) }, ..left("b") });
-    assert_eq!((gone.encryption_key(), gone.is_active()), (None, false));
+    let Ok(Outcome::Decided(Ruling { execution: Some(execution), .. }, _)) = voted else { panic!("{voted:?}") };
+    let gone = Organisation { state: OrganisationState::Left { at: at(7) }, ..left("b") };
+    assert_eq!((gone.encryption_key(), gone.gateway_key_hash(), gone.is_active()), (None, None, false));
+    assert_eq!(execution, Execution::Organisation { organisation: gone, former_gateway_key: Some(hash("g-b")) });
 }
 
 #[test]
@@ -73,7 +75,8 @@ fn the_last_active_organisation_stays() {
     assert_eq!(refused(expel("o1"), &affairs), RefusalCode::OrganisationLeft);
     assert_eq!(refused(expel("nobody"), &affairs), RefusalCode::UnknownOrganisation);
     let gone = Organisation { state: OrganisationState::Left { at: NOW }, ..left("o2") };
-    assert_eq!(execute(expel("o2"), &affairs).unwrap(), Execution::Organisation(gone), "one that never entered");
+    let expected = Execution::Organisation { organisation: gone, former_gateway_key: None };
+    assert_eq!(execute(expel("o2"), &affairs).unwrap(), expected, "one that never entered");
 }
 
 fn exchange(msp_id: &str, gateway_key: &str) -> Change {
@@ -96,7 +99,7 @@ fn an_organisation_exchanges_its_gateway_and_keys_in_place() {
         },
         ..organisation("a", OrganisationKind::Payer)
     };
-    let expected = Execution::Exchange { organisation: changed, former_gateway_key: hash("g-a") };
+    let expected = Execution::Organisation { organisation: changed, former_gateway_key: Some(hash("g-a")) };
     assert_eq!(execute(exchange("a", "new"), &affairs(&["a"])).unwrap(), expected);
     let same = Affairs { key_holder: Some(KeyHolder::Gateway(id("a"))), ..affairs(&["a"]) };
     assert!(execute(exchange("a", "g-a"), &same).is_ok(), "the gateway keeps its key");

@@ -60,7 +60,7 @@ fn an_only_organisation_decides_at_once() {
     let ruling = propose("a", admit("new"), &affairs(&["a"])).unwrap();
     let founded = Organisation { msp_id: id("new"), kind: OrganisationKind::Payer, state: OrganisationState::Founded };
     assert_eq!(ruling.proposal.state, CARRIED);
-    assert_eq!(ruling.execution, Some(Execution::Organisation(founded)));
+    assert_eq!(ruling.execution, Some(Execution::Organisation { organisation: founded, former_gateway_key: None }));
 }
 
 #[test]
@@ -349,7 +349,7 @@ impl World {
             Some(known) => *known = ruling.proposal,
             None => self.proposals.push(ruling.proposal),
         }
-        let Some(Execution::Organisation(changed)) = ruling.execution else { return };
+        let Some(Execution::Organisation { organisation: changed, .. }) = ruling.execution else { return };
         match self.organisation(changed.msp_id.as_str()) {
             Some(known) => *known = changed,
             None => self.organisations.push(changed),

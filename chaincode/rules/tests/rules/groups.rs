@@ -170,6 +170,30 @@ fn no_group_takes_from_patients_what_is_their_right() {
     }
 }
 
+#[test]
+fn of_groups_with_different_minds_the_higher_level_decides_and_at_equal_levels_the_one_that_withholds() {
+    use Permission::Notarize;
+    let says = |level, grants| {
+        privileges(level, if grants { &[Notarize] } else { &[] }, if grants { &[] } else { &[Notarize] })
+    };
+    let decides = |first: (u8, bool), second: (u8, bool)| {
+        let groups = [(id("g"), says(first.0, first.1)), (id("h"), says(second.0, second.1))].into();
+        Authority::of(Role::Clinician, &groups, Notarize)
+    };
+    let (granted, withheld) =
+        (|group| Authority::Granted(Basis::Group(id(group))), |group| Authority::Withheld(Basis::Group(id(group))));
+    assert_eq!(decides((2, true), (1, false)), granted("g"));
+    assert_eq!(decides((1, true), (2, false)), withheld("h"));
+    assert_eq!(decides((1, false), (2, true)), granted("h"));
+    assert_eq!(decides((2, true), (2, false)), withheld("h"));
+    assert_eq!(decides((2, false), (2, true)), withheld("g"));
+    let silent = [(id("g"), privileges(9, &[Permission::MakePlan], &[Permission::OpenLink]))].into();
+    let role = Role::Clinician;
+    assert_eq!(Authority::of(role, &silent, Notarize), Authority::Granted(Basis::Role(role)));
+    assert_eq!(Authority::of(role, &silent, Permission::MakePlan), granted("g"));
+    assert_eq!(Authority::of(role, &silent, Permission::OpenLink), withheld("g"));
+}
+
 fn explain(caller: &Caller, member: Member, permission: Permission) -> Result<group::Explanation, Refusal> {
     decide_explanation(caller, Some(member), None, permission)
 }
