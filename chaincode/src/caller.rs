@@ -28,7 +28,7 @@ pub(crate) async fn load_caller_with<First: Loads, Second: Loads>(
     let who = holder.as_ref().and_then(KeyHolder::member);
     let agent = match &holder {
         Some(KeyHolder::Agent { agent, owner }) => Some(load_agent(agent, owner, at)),
-        Some(KeyHolder::Member(_) | KeyHolder::Gateway(_)) | None => None,
+        Some(KeyHolder::Member(_) | KeyHolder::Gateway(_) | KeyHolder::Former(_)) | None => None,
     };
     let (member, agent, second) = fetch(context, (who.map(load_member), agent, second(&first, who))).await?;
     let agent = agent.and_then(|(charter, owner, used)| {

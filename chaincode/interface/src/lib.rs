@@ -23,7 +23,10 @@ pub use links::{
     AddEnvelope, Links, LinksClient, LinksDispatcher, OpenLink, Opened, PermittedLink, PermittedQuery, PublishLink,
     RecipientsQuery, WithdrawLink,
 };
-pub use members::{Me, Members, MembersClient, MembersDispatcher, NewMember, SuspendMember};
+pub use members::{
+    AttestIdentity, AttestationsQuery, Me, Members, MembersClient, MembersDispatcher, NewMember,
+    OrganisationMembersQuery, RetireMember, RotateKey, SuspendMember,
+};
 pub use organisations::{
     EnterOrganisation, Founder, Founders, Organisations, OrganisationsClient, OrganisationsDispatcher,
 };

@@ -292,7 +292,7 @@ fn moved(organisation: &Organisation, state: OrganisationState) -> Execution {
 fn require_gateways_or_free(affairs: &Affairs) -> Result<(), Refusal> {
     match affairs.key_holder {
         Some(KeyHolder::Gateway(_)) | None => Ok(()),
-        Some(KeyHolder::Member(_) | KeyHolder::Agent { .. }) => Err(key_taken()),
+        Some(KeyHolder::Member(_) | KeyHolder::Agent { .. } | KeyHolder::Former(_)) => Err(key_taken()),
     }
 }
 

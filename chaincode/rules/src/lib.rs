@@ -7,6 +7,7 @@
 //! Values are parsed once, at the edge: a [`LinkId`] that exists is well formed.
 
 pub mod agent;
+pub mod attestation;
 pub mod audit;
 pub mod category;
 pub mod change;
@@ -28,7 +29,9 @@ pub mod outcome;
 pub mod purpose;
 pub mod refusal;
 pub mod role;
+pub mod rotation;
 pub mod settings;
+pub mod standing;
 pub mod subscription;
 pub mod time;
 

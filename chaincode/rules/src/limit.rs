@@ -44,6 +44,12 @@ pub const CONSENTS_IN_FORCE: usize = 256;
 pub const NAMED_LINKS: usize = 32;
 /// Links that all of a patient's consents in force may name together.
 pub const NAMED_LINKS_IN_FORCE: usize = 1024;
+/// Days that a delegation lasts at most: two years, one of them a leap year.
+pub const DELEGATION_DAYS: u32 = 731;
+/// Trustees that one recovery plan may name.
+pub const TRUSTEES: usize = 16;
+/// Days after which a recovery lapses that does not go on.
+pub const RECOVERY_DAYS: u32 = 30;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

@@ -1,10 +1,11 @@
-//! Members: persons and programs, each with a certificate of its organisation. Who a caller is, and how members are registered
-//! and suspended.
+//! Members: persons and programs, each with a certificate of its organisation. Who a caller is, and how members are
+//! registered.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentAtWork;
+use crate::attestation::ProofingMethod;
 use crate::group::{Authority, Basis, Groups};
 use crate::identifier::{KeyHash, MemberId, MspId, Reason};
 use crate::opening::Denial;
@@ -64,6 +65,12 @@ pub enum Standing {
     Retired {
         /// When.
         at: LedgerTime,
+        /// The administrator who retired it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<MemberId>,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
     },
 }
 
@@ -89,6 +96,31 @@ pub enum MemberAct {
     MemberReinstated {
         /// Which.
         reinstated: MemberId,
+    },
+    /// A member was retired.
+    MemberRetired {
+        /// Which.
+        retired: MemberId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Somebody vouched for a member's identity.
+    IdentityAttested {
+        /// Whose.
+        attested: MemberId,
+        /// How it was found.
+        method: ProofingMethod,
+    },
+    /// A member's keys were replaced.
+    KeyRotated {
+        /// Whose.
+        rotated: MemberId,
+        /// The hash of the signing key that it had.
+        from: KeyHash,
+        /// The hash of the signing key that it has.
+        to: KeyHash,
+        /// The hash of the encryption key that it has.
+        encryption_key: KeyHash,
     },
 }
 
@@ -118,6 +150,8 @@ pub enum KeyHolder {
         /// Its owner, a member.
         owner: MemberId,
     },
+    /// Once a member's, who rotated it away: who signs with it is unknown, and nobody else gets it.
+    Former(MemberId),
 }
 
 impl KeyHolder {
@@ -125,7 +159,7 @@ impl KeyHolder {
     pub const fn member(&self) -> Option<&MemberId> {
         match self {
             Self::Member(id) | Self::Agent { agent: id, .. } => Some(id),
-            Self::Gateway(_) => None,
+            Self::Gateway(_) | Self::Former(_) => None,
         }
     }
 }
@@ -153,10 +187,6 @@ pub struct Actor {
 /// Proof that the member may be registered.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MayRegister(());
-
-/// Proof that the member's standing may change so.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MayChangeStanding(());
 
 /// A member to be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +237,7 @@ impl Caller {
                 Ok(Self::Member(Box::new(Actor { member: signing(id)?, organisation, agent })))
             }
             Some(KeyHolder::Gateway(msp_id)) if *msp_id == signer.msp_id => Ok(Self::Custodian(organisation)),
-            Some(KeyHolder::Gateway(_)) | None => Err(unknown()),
+            Some(KeyHolder::Gateway(_) | KeyHolder::Former(_)) | None => Err(unknown()),
         }
     }
 
@@ -306,6 +336,11 @@ impl Actor {
         standing.or_else(organisation).or_else(agent)
     }
 
+    /// Whether it is this member, or an agent of this member: what nobody does to oneself, no program does for one.
+    pub fn stands_for(&self, id: &MemberId) -> bool {
+        self.member.id == *id || self.principal().id == *id
+    }
+
     fn principal(&self) -> &Member {
         self.agent.as_ref().map_or(&self.member, |work| &work.owner)
     }
@@ -373,54 +408,4 @@ pub fn decide_registration(
         groups: Groups::new(),
     };
     Ok(Outcome::Decided(member, MayRegister(())))
-}
-
-/// Whether the caller may suspend this member.
-pub fn decide_suspension(
-    caller: &Caller,
-    member: Option<Member>,
-    reason: Reason,
-    at: LedgerTime,
-) -> Result<Outcome<Member, MayChangeStanding>, Refusal> {
-    let actor = caller.permitted_member(Permission::SuspendMember)?;
-    let member = own_member(actor, member)?;
-    if member.id == actor.member.id {
-        return Err(Refusal::new(RefusalCode::OwnSuspension, "nobody suspends oneself: ask another administrator"));
-    }
-    match &member.standing {
-        Standing::Active => {
-            let standing = Standing::Suspended { by: actor.member.id.clone(), at, reason };
-            Ok(Outcome::Decided(Member { standing, ..member }, MayChangeStanding(())))
-        }
-        Standing::Suspended { reason: standing, .. } if *standing == reason => Ok(Outcome::Repeated(member)),
-        Standing::Suspended { .. } => {
-            Err(Refusal::new(RefusalCode::StandingConflict, "the member is suspended already, for another reason"))
-        }
-        Standing::Retired { .. } => Err(Refusal::new(RefusalCode::StandingConflict, "the member is retired")),
-    }
-}
-
-/// Whether the caller may let this member act again.
-pub fn decide_reinstatement(
-    caller: &Caller,
-    member: Option<Member>,
-) -> Result<Outcome<Member, MayChangeStanding>, Refusal> {
-    let actor = caller.permitted_member(Permission::SuspendMember)?;
-    let member = own_member(actor, member)?;
-    match member.standing {
-        Standing::Active => Ok(Outcome::Repeated(member)),
-        Standing::Suspended { .. } => {
-            Ok(Outcome::Decided(Member { standing: Standing::Active, ..member }, MayChangeStanding(())))
-        }
-        Standing::Retired { .. } => Err(Refusal::new(RefusalCode::StandingConflict, "the member is retired")),
-    }
-}
-
-fn own_member(actor: &Actor, member: Option<Member>) -> Result<Member, Refusal> {
-    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
-    if member.organisation == actor.organisation.msp_id {
-        Ok(member)
-    } else {
-        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask an administrator there"))
-    }
 }

@@ -118,11 +118,35 @@ refusal_codes! {
     MemberExists 409 "member-exists"
     /// The key belongs to somebody else of the organisation already.
     KeyTaken 409 "key-taken"
-    /// Administrators cannot suspend themselves: one would be the last.
+    /// Administrators cannot suspend or retire themselves: one would be the last.
     OwnSuspension 403 "own-suspension"
     /// The member is suspended already, or is retired: its standing cannot change so.
     StandingConflict 409 "standing-conflict"
+    /// Nobody attests the own identity.
+    OwnAttestation 403 "own-attestation"
+    /// The caller attested the member by another method already.
+    AttestationExists 409 "attestation-exists"
     // Delegations and recovery.
+    /// No such delegation, or none that the caller may know of.
+    UnknownDelegation 404 "unknown-delegation"
+    /// The id is taken by a delegation with other facts, or by one that was ended.
+    DelegationExists 409 "delegation-exists"
+    /// The member is no guardian who may act.
+    NotGuardian 409 "not-guardian"
+    /// No such recovery, or none that the caller may know of.
+    UnknownRecovery 404 "unknown-recovery"
+    /// The patient named nobody who may replace a lost key.
+    NoRecoveryPlan 409 "no-recovery-plan"
+    /// The id is taken by a recovery with other facts.
+    RecoveryExists 409 "recovery-exists"
+    /// Another recovery of the patient is open.
+    RecoveryOpen 409 "recovery-open"
+    /// The recovery was completed or objected to, or has lapsed.
+    RecoveryNotOpen 409 "recovery-not-open"
+    /// The waiting time is not over.
+    RecoveryTooEarly 409 "recovery-too-early"
+    /// Too few trustees who may act have approved the recovery.
+    RecoveryNotApproved 409 "recovery-not-approved"
     // Agents.
     /// The agent's charter has ended, does not name the function, or has no calls left today.
     AgentNotPermitted 403 "agent-not-permitted"

@@ -44,9 +44,17 @@ keys! {
     MEMBER "member" member(id: &MemberId) [id]
     /// Whose a signing key is in an organisation.
     KEY_HOLDER "key-holder" key_holder(msp_id: &MspId, key_hash: &KeyHash) [msp_id, key_hash]
+    /// Who vouched for a member's identity.
+    ATTESTATION "attestation" attestation(member: &MemberId, attester: &MemberId) [member, attester]
     // Delegations and recovery.
     /// What a patient lets a guardian do.
     DELEGATION "delegation" delegation(patient: &MemberId, guardian: &MemberId) [patient, guardian]
+    /// The patients who let a guardian act, now or once.
+    WARD "ward" ward(guardian: &MemberId, patient: &MemberId) [guardian, patient]
+    /// Whom a patient named to replace a lost key.
+    RECOVERY_PLAN "recovery-plan" recovery_plan(patient: &MemberId) [patient]
+    /// A patient's latest recovery.
+    RECOVERY "recovery" recovery(patient: &MemberId) [patient]
     // Agents.
     /// What an agent may do.
     CHARTER "charter" charter(agent: &MemberId) [agent]

@@ -1,8 +1,11 @@
-use fabric_contract::Context;
-use healthchain_rules::member::{MayChangeStanding, MayRegister};
-use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, MspId, Refusal};
+use fabric_contract::{Context, split_composite_key};
+use healthchain_rules::attestation::{IdentityAttestation, MayAttest};
+use healthchain_rules::member::MayRegister;
+use healthchain_rules::rotation::{MayRotate, Rotation};
+use healthchain_rules::standing::{MayChangeStanding, MayListMembers};
+use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, MspId, Refusal, RefusalCode};
 
-use super::{Load, key, put};
+use super::{Load, decode, fetch, key, ledger, put};
 
 pub(crate) fn load_member(id: &MemberId) -> Load<Member> {
     Load::at(key::member(id))
@@ -24,6 +27,73 @@ pub(crate) fn save_standing(context: &mut Context, member: &Member, _: MayChange
 
 pub(super) fn save(context: &mut Context, member: &Member) -> Result<(), Refusal> {
     put(context, key::member(&member.id), member)
+}
+
+/// Some of an organisation's members, by signing key, and the key hash where they go on. For queries only.
+pub(crate) async fn load_members_of(
+    context: &Context,
+    organisation: &MspId,
+    from: Option<&KeyHash>,
+    limit: u32,
+    _: MayListMembers,
+) -> Result<(Vec<Member>, Option<KeyHash>), Refusal> {
+    let from = from.map(|from| key::key_holder(organisation, from));
+    let attributes = [organisation.as_str()];
+    let page = context.composite_page(key::KEY_HOLDER, &attributes, limit, from.as_deref()).await.map_err(ledger)?;
+    let holders = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<KeyHolder>, _>>()?;
+    let members =
+        fetch(context, holders.iter().filter_map(KeyHolder::member).map(load_member).collect::<Vec<_>>()).await?;
+    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)?.parse().map_err(Refusal::from)).transpose()?;
+    Ok((members, next))
+}
+
+/// What this attester attested of the member's identity.
+pub(crate) fn load_attestation(member: &MemberId, attester: &MemberId) -> Load<IdentityAttestation> {
+    Load::at(key::attestation(member, attester))
+}
+
+/// Some attestations of a member's identity, by attester, and the attester where they go on. For queries only.
+pub(crate) async fn load_attestations(
+    context: &Context,
+    member: &MemberId,
+    from: Option<&MemberId>,
+    limit: u32,
+) -> Result<(Vec<IdentityAttestation>, Option<MemberId>), Refusal> {
+    let from = from.map(|from| key::attestation(member, from));
+    let attributes = [member.as_str()];
+    let page = context.composite_page(key::ATTESTATION, &attributes, limit, from.as_deref()).await.map_err(ledger)?;
+    let attestations = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<_, _>>()?;
+    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)?.parse().map_err(Refusal::from)).transpose()?;
+    Ok((attestations, next))
+}
+
+pub(crate) fn save_attestation(
+    context: &mut Context,
+    attestation: &IdentityAttestation,
+    _: MayAttest,
+) -> Result<(), Refusal> {
+    put(context, key::attestation(&attestation.member, &attestation.by), attestation)
+}
+
+pub(crate) fn save_rotated(context: &mut Context, rotation: &Rotation, _: MayRotate) -> Result<(), Refusal> {
+    save_keys(context, rotation)
+}
+
+/// Saves the member with its new keys; its former signing key stays taken.
+pub(super) fn save_keys(context: &mut Context, rotation: &Rotation) -> Result<(), Refusal> {
+    let Rotation { member, former, holder } = rotation;
+    if *former != member.key_hash {
+        put(context, key::key_holder(&member.organisation, former), &KeyHolder::Former(member.id.clone()))?;
+        put(context, key::key_holder(&member.organisation, &member.key_hash), holder)?;
+    }
+    put(context, key::member(&member.id), member)
+}
+
+/// The last part of the key where a page goes on.
+pub(super) fn last_attribute(bookmark: &str) -> Result<&str, Refusal> {
+    let unreadable = |_| Refusal::new(RefusalCode::Ledger, "the peer's bookmark is not of the list: check its version");
+    let (_, mut attributes) = split_composite_key(bookmark).map_err(unreadable)?;
+    Ok(attributes.pop().unwrap_or_default())
 }
 
 pub(super) fn save_with_key(context: &mut Context, member: &Member) -> Result<(), Refusal> {

@@ -238,7 +238,7 @@ fn an_agent_has_what_its_owner_has() {
     let owner = clinician("carol", &[("g", notaries())]);
     let found = decide_explanation(&adam, Some(bot()), Some(&owner), Permission::Notarize).unwrap();
     assert_eq!((found.may, found.level, found.owner), (true, Some(3), Some(id("carol"))));
-    let standing = Standing::Retired { at: NOW };
+    let standing = Standing::Retired { at: NOW, by: None, reason: None };
     let retired = Member { standing, ..owner };
     assert!(!decide_explanation(&adam, Some(bot()), Some(&retired), Permission::Notarize).unwrap().may);
     assert!(!explain(&adam, bot(), Permission::Notarize).unwrap().may, "without a charter it may do nothing");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
+mod attestations;
 mod changes;
 mod consents;
 mod governance;
@@ -12,6 +13,8 @@ mod members;
 mod names;
 mod openings;
 mod properties;
+mod rotations;
+mod standing;
 mod stored;
 mod support;
 mod tables;

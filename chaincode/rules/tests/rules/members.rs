@@ -2,8 +2,9 @@
 
 use crate::support::*;
 use healthchain_rules::audit::{decide_reading_of_member, decide_reading_of_patient};
-use healthchain_rules::member::{Registration, decide_registration, decide_reinstatement, decide_suspension};
+use healthchain_rules::member::{Registration, decide_registration};
 use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
+use healthchain_rules::standing::{decide_reinstatement, decide_suspension};
 use healthchain_rules::*;
 
 fn signer(msp_id: &str, key: &str) -> Signer {
@@ -183,8 +184,10 @@ fn suspension_and_reinstatement_are_for_administrators_of_the_same_organisation(
     let doctor = caller("dora", Role::Clinician);
     assert_eq!(code(decide_suspension(&doctor, carol(), reason(), NOW)), RefusalCode::NotPermitted);
     assert_eq!(code(decide_suspension(&suspended(adam()), carol(), reason(), NOW)), RefusalCode::MemberSuspended);
-    let retired =
-        Member { standing: Standing::Retired { at: at(-1) }, ..member_of(&hospital(), "carol", Role::Clinician) };
+    let retired = Member {
+        standing: Standing::Retired { at: at(-1), by: None, reason: None },
+        ..member_of(&hospital(), "carol", Role::Clinician)
+    };
     assert_eq!(code(decide_reinstatement(&adam(), Some(retired))), RefusalCode::StandingConflict);
 }
 

@@ -1,6 +1,7 @@
 //! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
 
 use crate::support::*;
+use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::*;
@@ -23,11 +24,14 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Organisation>(&samples["organisation left"]);
     survives::<Member>(&samples["member"]);
     survives::<Member>(&samples["member suspended"]);
+    survives::<Member>(&samples["member retired"]);
     survives::<KeyHolder>(&samples["key holder"]);
     survives::<Proposal>(&samples["proposal"]);
     survives::<Group>(&samples["group"]);
     survives::<Group>(&samples["group dissolved"]);
     survives::<Settings>(&samples["settings"]);
+    survives::<KeyHolder>(&samples["key holder former"]);
+    survives::<IdentityAttestation>(&samples["attestation"]);
     survives::<Link>(&samples["link"]);
     survives::<Link>(&samples["link withdrawn"]);
     survives::<Envelope>(&samples["envelope"]);
@@ -88,6 +92,10 @@ fn samples() -> Value {
         "organisation left": Organisation { state: OrganisationState::Left { at: NOW }, ..hospital() },
         "member": member_of(&hospital(), "carol", Role::Clinician),
         "member suspended": suspended.member,
+        "member retired": Member {
+            standing: Standing::Retired { at: NOW, by: Some(id("admin")), reason: Some(id("left")) },
+            ..member_of(&hospital(), "carol", Role::Clinician)
+        },
         "key holder": KeyHolder::Gateway(id("hospital")),
         "proposal": Proposal {
             id: id("p1"),
@@ -106,6 +114,15 @@ fn samples() -> Value {
         "group dissolved": Group { members: [].into(), state: GroupState::Dissolved { at: NOW }, ..group.clone() },
         "group": group,
         "settings": Settings { amendment_quorum: [(Category::Laboratory, 2)].into(), ..Settings::default() },
+        "key holder former": KeyHolder::Former(id("carol")),
+        "attestation": IdentityAttestation {
+            member: id("alice"),
+            by: id("carol"),
+            organisation: id("hospital"),
+            role: Role::Clinician,
+            method: ProofingMethod::InPerson,
+            at: NOW,
+        },
         "link": summary,
         "link withdrawn": Link { state: withdrawn, ..summary.clone() },
         "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },

@@ -189,3 +189,23 @@ pub(crate) fn provision(decision: Decision) -> Provision {
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Refusal>) -> RefusalCode {
     result.unwrap_err().code()
 }
+
+/// A program of this owner, in the same organisation, that may call this function today.
+pub(crate) fn agent_of(owner: Actor, name: &str, function: &str) -> Caller {
+    let Actor { member: owner, organisation, .. } = owner;
+    let member = member_of(&organisation, name, Role::Agent);
+    let charter = Charter {
+        agent: member.id.clone(),
+        owner: owner.id.clone(),
+        functions: [function.parse().unwrap()].into(),
+        purposes: BTreeSet::new(),
+        categories: BTreeSet::new(),
+        calls_a_day: 1,
+        epsilon_a_day: 0,
+        until: at(1),
+        state: CharterState::Running,
+    };
+    let function = function.parse().ok();
+    let agent = Some(AgentAtWork { charter, owner, used: DayUse::default(), function, at: NOW });
+    Caller::Member(Box::new(Actor { member, organisation, agent }))
+}
