@@ -10,18 +10,20 @@ mod governance;
 mod grounds;
 mod links;
 mod members;
+mod notarizations;
 mod organisations;
 mod page_token;
 mod storage;
+mod subscriptions;
 mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface::{
     AuditDispatcher, ConsentsDispatcher, GovernanceDispatcher, LinksDispatcher, MembersDispatcher,
-    OrganisationsDispatcher,
+    NotarizationsDispatcher, OrganisationsDispatcher, SubscriptionsDispatcher,
 };
 
-/// The chaincode with its five contracts, ready to be served.
+/// The chaincode with its contracts, ready to be served.
 pub fn chaincode() -> Chaincode {
     Chaincode::new()
         .contract(LinksDispatcher::new(links::LinkContract))
@@ -29,5 +31,7 @@ pub fn chaincode() -> Chaincode {
         .contract(GovernanceDispatcher::new(governance::GovernanceContract))
         .contract(MembersDispatcher::new(members::MemberContract))
         .contract(ConsentsDispatcher::new(consents::ConsentContract))
+        .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
+        .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
         .contract(AuditDispatcher::new(audit::AuditContract))
 }

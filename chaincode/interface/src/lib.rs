@@ -8,8 +8,10 @@ mod consents;
 mod governance;
 mod links;
 mod members;
+mod notarizations;
 mod organisations;
 mod page;
+mod subscriptions;
 
 pub use healthchain_rules as rules;
 
@@ -26,8 +28,16 @@ pub use links::{
 pub use members::{
     AttestIdentity, AttestationsQuery, Me, Members, MembersClient, MembersDispatcher, NewMember,
     OrganisationMembersQuery, RetireMember, RotateKey, SuspendMember,
+pub use members::{Me, Members, MembersClient, MembersDispatcher, NewMember, SuspendMember};
+pub use notarizations::{
+    Notarizations, NotarizationsClient, NotarizationsDispatcher, NotarizationsQuery, Notarize, RevokeNotarization,
+    VerifyQuery,
 };
 pub use organisations::{
     EnterOrganisation, Founder, Founders, Organisations, OrganisationsClient, OrganisationsDispatcher,
 };
 pub use page::{Page, PageLimit, PageToken};
+pub use subscriptions::{
+    CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,
+    SubscriptionsClient, SubscriptionsDispatcher,
+};

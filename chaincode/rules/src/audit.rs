@@ -9,10 +9,12 @@ use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
 use crate::link::LinkAct;
 use crate::member::{Caller, Member, MemberAct};
+use crate::notarization::NotarizationAct;
 use crate::opening::OpeningAct;
 use crate::organisation::OrganisationAct;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Permission;
+use crate::subscription::SubscriptionAct;
 use crate::time::LedgerTime;
 
 /// One entry of the audit trail. Never changes.
@@ -63,6 +65,8 @@ acts! {
     Opening(OpeningAct)
     Envelope(EnvelopeAct)
     Consent(ConsentAct)
+    Subscription(SubscriptionAct)
+    Notarization(NotarizationAct)
 }
 
 /// Proof that the caller may read this trail.

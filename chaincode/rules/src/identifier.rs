@@ -179,6 +179,14 @@ parsed_text!(
     TransactionId, "a transaction id", "64 lower-case hexadecimal digits", is_sha256
 );
 parsed_text!(
+    /// What a notary attests to have seen: SHA-256 of a document, or a keyed commitment, 64 lower-case hexadecimal digits.
+    NotarizedHash, "a notarized hash", "64 lower-case hexadecimal digits", is_sha256
+);
+parsed_text!(
+    /// A currency (ISO 4217), three letters A-Z.
+    Currency, "a currency", "three letters A-Z (ISO 4217)", |text| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+);
+parsed_text!(
     /// A P-256 public key: the 91 bytes of its uncompressed SPKI DER (RFC 5480) in base64. That the point lies on the curve is for
     /// the chaincode to check, which has the arithmetic.
     PublicKey, "a public key", "the base64 of a P-256 key's SPKI DER with an uncompressed point (RFC 5480)", is_p256_spki

@@ -11,6 +11,7 @@ pub mod attestation;
 pub mod audit;
 pub mod category;
 pub mod change;
+pub mod charge;
 pub mod consent;
 pub mod delegation;
 pub mod emergency;
@@ -23,6 +24,7 @@ pub mod identifier;
 pub mod limit;
 pub mod link;
 pub mod member;
+pub mod notarization;
 pub mod opening;
 pub mod organisation;
 pub mod outcome;
@@ -47,9 +49,10 @@ pub use event::LedgerEvent;
 pub use governance::{Choice, Proposal, ProposalState, Vote};
 pub use group::{Authority, Basis, Explanation, Group, GroupState, Groups, Privileges};
 pub use identifier::{
-    AmendmentId, Commitment, ConsentId, ContentHash, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId, KeyHash,
-    LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId, ProposalId,
-    PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId, TransactionId,
+    AmendmentId, Commitment, ConsentId, ContentHash, Currency, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId,
+    KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash, OrderId, PlanId,
+    ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId,
+    TransactionId,
 };
 pub use link::{Content, Link, LinkState, Version};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};

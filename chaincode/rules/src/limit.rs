@@ -50,6 +50,16 @@ pub const DELEGATION_DAYS: u32 = 731;
 pub const TRUSTEES: usize = 16;
 /// Days after which a recovery lapses that does not go on.
 pub const RECOVERY_DAYS: u32 = 30;
+/// Days of a subscription plan's period.
+pub const PERIOD_DAYS: u32 = 366;
+/// Days of a subscription plan's grace.
+pub const GRACE_DAYS: u32 = 90;
+/// Periods that one order may have.
+pub const PERIODS: u32 = 12;
+/// Days that subscriptions are ordered ahead (five years).
+pub const DAYS_AHEAD: u32 = 1830;
+/// Notarizations that a plan may offer for nothing in a year: a line of a statement reads as many places of the year.
+pub const FREE_NOTARIZATIONS: u32 = 100;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

@@ -176,7 +176,35 @@ refusal_codes! {
     TooManyConsents 409 "too-many-consents"
     // Access requests.
     // Subscriptions.
+    /// No such plan.
+    UnknownPlan 404 "unknown-plan"
+    /// The patient has no subscription, or none that the caller may know of.
+    UnknownSubscription 404 "unknown-subscription"
+    /// No such order of this patient that the caller pays.
+    UnknownOrder 404 "unknown-order"
+    /// The id is taken by a plan with other terms.
+    PlanExists 409 "plan-exists"
+    /// The plan takes no orders any more.
+    PlanClosed 409 "plan-closed"
+    /// The id is taken by an order with other facts, or by one that was cancelled.
+    OrderExists 409 "order-exists"
+    /// The order's period has begun.
+    OrderBegun 409 "order-begun"
+    /// A later order follows this one.
+    OrderNotLast 409 "order-not-last"
+    /// The order ends later than orders may.
+    OrderTooFarAhead 409 "order-too-far-ahead"
+    /// A subscription of another plan or payer runs.
+    SubscriptionRunning 409 "subscription-running"
     // Notarizations.
+    /// No such notarization, or none that the caller may know of.
+    UnknownNotarization 404 "unknown-notarization"
+    /// The id is taken by a notarization with other facts.
+    NotarizationExists 409 "notarization-exists"
+    /// The notarization is revoked already, for another reason.
+    NotarizationRevoked 409 "notarization-revoked"
+    /// The patient has no subscription that could be billed.
+    NoSubscription 409 "no-subscription"
     // Statistics.
     // Rewards.
     // The audit and pages.

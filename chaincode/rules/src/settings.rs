@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::identifier::Malformed;
+use crate::identifier::{Currency, Malformed};
 use crate::limit;
 
 /// The channel's settings.
@@ -30,6 +30,8 @@ pub struct Settings {
     pub recovery_hours: u32,
     /// What a notarization costs an organisation, in minor units of the currency.
     pub notarization_price: u32,
+    /// The currency (ISO 4217).
+    pub currency: Currency,
 }
 
 impl Default for Settings {
@@ -43,6 +45,7 @@ impl Default for Settings {
             review_days: 3,
             recovery_hours: 72,
             notarization_price: 0,
+            currency: "USD".parse().expect("three letters"),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use fabric_contract::composite_key;
 use healthchain_rules::{
-    Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, ProposalId, TransactionId,
+    Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId, NotarizedHash, OrderId,
+    PlanId, ProposalId, TransactionId,
 };
 
 macro_rules! keys {
@@ -85,9 +86,34 @@ keys! {
     CONSENT_BOOK "consent-book" consent_book(patient: &MemberId) [patient]
     // Access requests.
     // Subscriptions.
+    /// A plan.
+    PLAN "plan" plan(id: &PlanId) [id]
     /// A patient's subscription.
     SUBSCRIPTION "subscription" subscription(patient: &MemberId) [patient]
+    /// An order.
+    ORDER "order" order(patient: &MemberId, id: &OrderId) [patient, id]
+    /// A charge for a patient.
+    CHARGE_OF_PATIENT "charge-of-patient" charge_of_patient(
+        patient: &MemberId, time: LedgerTime, transaction: &TransactionId
+    ) [patient, descending(time), transaction]
+    /// A charge that an organisation pays.
+    CHARGE_OF_ORGANISATION "charge-of-organisation" charge_of_organisation(
+        payer: &MspId, time: LedgerTime, transaction: &TransactionId
+    ) [payer, descending(time), transaction]
     // Notarizations.
+    /// A notarization.
+    NOTARIZATION "notarization" notarization(id: &NotarizationId) [id]
+    /// What anybody may know of a notarization who has its hash.
+    NOTARIZATION_OF_HASH "notarization-of-hash" notarization_of_hash(hash: &NotarizedHash, id: &NotarizationId)
+        [hash, id]
+    /// The id of one of a patient's notarizations.
+    NOTARIZATION_OF_PATIENT "notarization-of-patient" notarization_of_patient(
+        patient: &MemberId, time: LedgerTime, transaction: &TransactionId
+    ) [patient, descending(time), transaction]
+    /// The place of a notarization among those that a patient's subscription is billed for in a year, first ones first.
+    NOTARIZATION_OF_YEAR "notarization-of-year" notarization_of_year(
+        patient: &MemberId, year: LedgerTime, time: LedgerTime, transaction: &TransactionId
+    ) [patient, ordered_time(year), ordered_time(time), transaction]
     // Statistics.
     // Rewards.
     // The audit.
@@ -114,6 +140,11 @@ pub(super) fn ascending(text: &str) -> Option<LedgerTime> {
 /// The day of a time (UTC), counted from 1970.
 fn day(time: LedgerTime) -> String {
     format!("{:010}", time.milliseconds() / 86_400_000)
+}
+
+/// A time written so that earlier ones sort first, 20 digits.
+pub(super) fn ordered_time(time: LedgerTime) -> String {
+    format!("{:020}", time.milliseconds())
 }
 
 /// A number written so that lower ones sort first.

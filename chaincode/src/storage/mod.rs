@@ -5,6 +5,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod audit;
+pub(crate) mod charge;
 pub(crate) mod consent;
 pub(crate) mod delegation;
 pub(crate) mod emergency;
@@ -14,6 +15,7 @@ pub(crate) mod group;
 mod key;
 pub(crate) mod link;
 pub(crate) mod member;
+pub(crate) mod notarization;
 pub(crate) mod opening;
 pub(crate) mod organisation;
 pub(crate) mod settings;

@@ -2,8 +2,12 @@
 
 use crate::support::*;
 use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
+use crate::{notarizations, subscriptions};
 use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::charge::{Charge, Place};
+use healthchain_rules::notarization::{Notarization, Verification};
 use healthchain_rules::opening::OpeningAct;
+use healthchain_rules::subscription::{Order, OrderState, Plan, PlanState};
 use healthchain_rules::*;
 use serde_json::{Value, json};
 
@@ -39,6 +43,14 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Consent>(&samples["consent revoked"]);
     survives::<Opening>(&samples["opening permitted"]);
     survives::<Opening>(&samples["opening denied"]);
+    survives::<Plan>(&samples["plan closed"]);
+    survives::<Subscription>(&samples["subscription"]);
+    survives::<Order>(&samples["order cancelled"]);
+    survives::<Charge>(&samples["charge of an order"]);
+    survives::<Charge>(&samples["charge of a notarization"]);
+    survives::<Place>(&samples["place in a year"]);
+    survives::<Notarization>(&samples["notarization revoked"]);
+    survives::<Verification>(&samples["verification"]);
     survives::<AuditEntry>(&samples["audit entry"]);
 }
 
@@ -86,6 +98,7 @@ fn samples() -> Value {
         state: GroupState::Active,
     };
     let approval = Vote { by: id("adam"), at: NOW, choice: Choice::Approve, reason: Some(id("needed")) };
+    let (order, may_order) = subscriptions::ordered(&alice(), None, 2);
     json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
@@ -130,6 +143,14 @@ fn samples() -> Value {
         "consent revoked": Consent {
             id: id("c1"), patient: id("alice"), terms: permit, granted: at(-5), state: ConsentState::Revoked { at: NOW },
         },
+        "plan closed": Plan { state: PlanState::Closed { by: id("max"), at: NOW }, ..subscriptions::plan("basic") },
+        "subscription": subscriptions::running(Payer::Organisation(id("payer"))),
+        "order cancelled": Order { state: OrderState::Cancelled { by: id("alice"), at: NOW }, ..order },
+        "charge of an order": may_order.charge(),
+        "charge of a notarization": notarizations::charge(),
+        "place in a year": notarizations::charge().place(),
+        "notarization revoked": notarizations::revoked(),
+        "verification": notarizations::revoked().verification(),
         "audit entry": AuditEntry {
             transaction: hash("transaction"),
             time: NOW,
