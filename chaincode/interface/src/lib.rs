@@ -28,7 +28,7 @@ pub use links::{
 pub use members::{
     AttestIdentity, AttestationsQuery, Me, Members, MembersClient, MembersDispatcher, NewMember,
     OrganisationMembersQuery, RetireMember, RotateKey, SuspendMember,
-pub use members::{Me, Members, MembersClient, MembersDispatcher, NewMember, SuspendMember};
+};
 pub use notarizations::{
     Notarizations, NotarizationsClient, NotarizationsDispatcher, NotarizationsQuery, Notarize, RevokeNotarization,
     VerifyQuery,
