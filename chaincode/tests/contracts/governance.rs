@@ -80,6 +80,20 @@ async fn an_organisation_is_admitted_by_a_majority_and_then_enters() {
 }
 
 #[tokio::test]
+async fn votes_cast_at_the_same_time_all_count() {
+    let consortium = Consortium::new().await;
+    consortium.person("admin-hospital").governance().propose(&proposal("p1", admit("lab"))).await.unwrap();
+    let (clinic, payer) =
+        (consortium.person("admin-clinic").governance(), consortium.person("admin-payer").governance());
+    let vote = approval("p1");
+    let (first, second) = tokio::join!(clinic.vote(&vote), payer.vote(&vote));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    let carried = clinic.proposal(&id("p1")).await.unwrap();
+    assert!(matches!(carried.state, ProposalState::Carried { .. }));
+    assert_eq!(carried.votes.len(), 3);
+}
+
+#[tokio::test]
 async fn a_proposal_is_rejected_by_a_majority_or_withdrawn() {
     let consortium = Consortium::new().await;
     let hospital = consortium.person("admin-hospital").governance();
