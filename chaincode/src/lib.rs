@@ -5,6 +5,7 @@
 mod audit;
 mod caller;
 mod consents;
+mod delegations;
 mod encryption_key;
 mod governance;
 mod grounds;
@@ -13,14 +14,15 @@ mod members;
 mod notarizations;
 mod organisations;
 mod page_token;
+mod recoveries;
 mod storage;
 mod subscriptions;
 mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface::{
-    AuditDispatcher, ConsentsDispatcher, GovernanceDispatcher, LinksDispatcher, MembersDispatcher,
-    NotarizationsDispatcher, OrganisationsDispatcher, SubscriptionsDispatcher,
+    AuditDispatcher, ConsentsDispatcher, DelegationsDispatcher, GovernanceDispatcher, LinksDispatcher,
+    MembersDispatcher, NotarizationsDispatcher, OrganisationsDispatcher, RecoveriesDispatcher, SubscriptionsDispatcher,
 };
 
 /// The chaincode with its contracts, ready to be served.
@@ -30,6 +32,8 @@ pub fn chaincode() -> Chaincode {
         .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
         .contract(GovernanceDispatcher::new(governance::GovernanceContract))
         .contract(MembersDispatcher::new(members::MemberContract))
+        .contract(DelegationsDispatcher::new(delegations::DelegationContract))
+        .contract(RecoveriesDispatcher::new(recoveries::RecoveryContract))
         .contract(ConsentsDispatcher::new(consents::ConsentContract))
         .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
         .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))

@@ -5,18 +5,24 @@
 
 mod audit;
 mod consents;
+mod delegations;
 mod governance;
 mod links;
 mod members;
 mod notarizations;
 mod organisations;
 mod page;
+mod recoveries;
 mod subscriptions;
 
 pub use healthchain_rules as rules;
 
 pub use audit::{Audit, AuditClient, AuditDispatcher, MemberAuditQuery, PatientAuditQuery};
 pub use consents::{Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, RevokeConsent};
+pub use delegations::{
+    Delegate, Delegations, DelegationsClient, DelegationsDispatcher, EndDelegation, GuardianDelegationsQuery,
+    PatientDelegationsQuery,
+};
 pub use governance::{
     CastVote, ExplainQuery, Governance, GovernanceClient, GovernanceDispatcher, GroupsQuery, ProposalsQuery,
     ProposeChange,
@@ -37,6 +43,9 @@ pub use organisations::{
     EnterOrganisation, Founder, Founders, Organisations, OrganisationsClient, OrganisationsDispatcher,
 };
 pub use page::{Page, PageLimit, PageToken};
+pub use recoveries::{
+    BeginRecovery, NamedRecovery, PlanRecovery, Recoveries, RecoveriesClient, RecoveriesDispatcher, RecoveryStatus,
+};
 pub use subscriptions::{
     CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,
     SubscriptionsClient, SubscriptionsDispatcher,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::consent::{self, ConsentAct};
+use crate::delegation::DelegationAct;
 use crate::envelope::EnvelopeAct;
 use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
@@ -12,6 +13,7 @@ use crate::member::{Caller, Member, MemberAct};
 use crate::notarization::NotarizationAct;
 use crate::opening::OpeningAct;
 use crate::organisation::OrganisationAct;
+use crate::recovery::RecoveryAct;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Permission;
 use crate::subscription::SubscriptionAct;
@@ -61,6 +63,8 @@ acts! {
     Organisation(OrganisationAct)
     Governance(GovernanceAct)
     Member(MemberAct)
+    Delegation(DelegationAct)
+    Recovery(RecoveryAct)
     Link(LinkAct)
     Opening(OpeningAct)
     Envelope(EnvelopeAct)

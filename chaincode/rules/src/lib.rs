@@ -29,6 +29,7 @@ pub mod opening;
 pub mod organisation;
 pub mod outcome;
 pub mod purpose;
+pub mod recovery;
 pub mod refusal;
 pub mod role;
 pub mod rotation;

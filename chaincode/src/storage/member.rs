@@ -1,11 +1,11 @@
-use fabric_contract::{Context, split_composite_key};
+use fabric_contract::Context;
 use healthchain_rules::attestation::{IdentityAttestation, MayAttest};
 use healthchain_rules::member::MayRegister;
 use healthchain_rules::rotation::{MayRotate, Rotation};
 use healthchain_rules::standing::{MayChangeStanding, MayListMembers};
-use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, MspId, Refusal, RefusalCode};
+use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, MspId, Refusal};
 
-use super::{Load, decode, fetch, key, ledger, put};
+use super::{Load, decode, fetch, key, last_attribute, ledger, put};
 
 pub(crate) fn load_member(id: &MemberId) -> Load<Member> {
     Load::at(key::member(id))
@@ -43,7 +43,7 @@ pub(crate) async fn load_members_of(
     let holders = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<KeyHolder>, _>>()?;
     let members =
         fetch(context, holders.iter().filter_map(KeyHolder::member).map(load_member).collect::<Vec<_>>()).await?;
-    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)?.parse().map_err(Refusal::from)).transpose()?;
+    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)).transpose()?;
     Ok((members, next))
 }
 
@@ -63,7 +63,7 @@ pub(crate) async fn load_attestations(
     let attributes = [member.as_str()];
     let page = context.composite_page(key::ATTESTATION, &attributes, limit, from.as_deref()).await.map_err(ledger)?;
     let attestations = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<_, _>>()?;
-    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)?.parse().map_err(Refusal::from)).transpose()?;
+    let next = page.bookmark.map(|bookmark| last_attribute(&bookmark)).transpose()?;
     Ok((attestations, next))
 }
 
@@ -87,13 +87,6 @@ pub(super) fn save_keys(context: &mut Context, rotation: &Rotation) -> Result<()
         put(context, key::key_holder(&member.organisation, &member.key_hash), holder)?;
     }
     put(context, key::member(&member.id), member)
-}
-
-/// The last part of the key where a page goes on.
-pub(super) fn last_attribute(bookmark: &str) -> Result<&str, Refusal> {
-    let unreadable = |_| Refusal::new(RefusalCode::Ledger, "the peer's bookmark is not of the list: check its version");
-    let (_, mut attributes) = split_composite_key(bookmark).map_err(unreadable)?;
-    Ok(attributes.pop().unwrap_or_default())
 }
 
 pub(super) fn save_with_key(context: &mut Context, member: &Member) -> Result<(), Refusal> {

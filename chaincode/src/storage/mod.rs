@@ -18,13 +18,14 @@ pub(crate) mod member;
 pub(crate) mod notarization;
 pub(crate) mod opening;
 pub(crate) mod organisation;
+pub(crate) mod recovery;
 pub(crate) mod settings;
 pub(crate) mod subscription;
 
 use std::marker::PhantomData;
 
-use fabric_contract::{Context, LedgerError};
-use healthchain_rules::{Refusal, RefusalCode};
+use fabric_contract::{Context, LedgerError, split_composite_key};
+use healthchain_rules::{Malformed, Refusal, RefusalCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -166,4 +167,11 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 fn ledger(error: LedgerError) -> Refusal {
     tracing::warn!(%error, "the ledger could not be read");
     Refusal::new(RefusalCode::Ledger, "the ledger could not be read: try again")
+}
+
+/// What the last part of a key names, where a page goes on.
+fn last_attribute<T: std::str::FromStr<Err = Malformed>>(bookmark: &str) -> Result<T, Refusal> {
+    let unreadable = || Refusal::new(RefusalCode::Ledger, "the peer's bookmark is not of the list: check its version");
+    let (_, attributes) = split_composite_key(bookmark).map_err(|_| unreadable())?;
+    Ok(attributes.last().ok_or_else(unreadable)?.parse()?)
 }

@@ -1,8 +1,8 @@
 //! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
 
 use crate::support::*;
-use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use crate::{notarizations, subscriptions};
+use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
 use healthchain_rules::notarization::{Notarization, Verification};
