@@ -2,6 +2,7 @@
 //!
 //! What a function may do is decided in `healthchain_rules`; how state lies on the ledger is known in `storage` alone.
 
+mod agents;
 mod audit;
 mod caller;
 mod consents;
@@ -20,6 +21,7 @@ mod subscriptions;
 mod transaction;
 
 use fabric_contract::Chaincode;
+use healthchain_interface as interface;
 use healthchain_interface::{
     AuditDispatcher, ConsentsDispatcher, DelegationsDispatcher, GovernanceDispatcher, LinksDispatcher,
     MembersDispatcher, NotarizationsDispatcher, OrganisationsDispatcher, RecoveriesDispatcher, SubscriptionsDispatcher,
@@ -38,4 +40,11 @@ pub fn chaincode() -> Chaincode {
         .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
         .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
         .contract(AuditDispatcher::new(audit::AuditContract))
+        .contract(interface::LinksDispatcher::new(links::LinkContract))
+        .contract(interface::OrganisationsDispatcher::new(organisations::OrganisationContract))
+        .contract(interface::GovernanceDispatcher::new(governance::GovernanceContract))
+        .contract(interface::MembersDispatcher::new(members::MemberContract))
+        .contract(interface::ConsentsDispatcher::new(consents::ConsentContract))
+        .contract(interface::AgentsDispatcher::new(agents::AgentContract))
+        .contract(interface::AuditDispatcher::new(audit::AuditContract))
 }

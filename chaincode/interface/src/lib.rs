@@ -3,6 +3,7 @@
 //! Every argument is one JSON text and every result is JSON. The types of `healthchain_rules` that a caller needs are
 //! re-exported here.
 
+mod agents;
 mod audit;
 mod consents;
 mod delegations;
@@ -17,6 +18,7 @@ mod subscriptions;
 
 pub use healthchain_rules as rules;
 
+pub use agents::{Agent, Agents, AgentsClient, AgentsDispatcher, DeployAgent, StopAgent};
 pub use audit::{Audit, AuditClient, AuditDispatcher, MemberAuditQuery, PatientAuditQuery};
 pub use consents::{Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, RevokeConsent};
 pub use delegations::{

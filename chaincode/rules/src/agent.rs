@@ -6,9 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
-use crate::identifier::{FunctionName, MemberId, Reason};
-use crate::member::Member;
+use crate::group::Groups;
+use crate::identifier::{FunctionName, KeyHash, Malformed, MemberId, Reason};
+use crate::limit;
+use crate::member::{Attestation, Caller, KeyHolder, Member, Standing};
+use crate::organisation::EncryptionKey;
+use crate::outcome::Outcome;
 use crate::purpose::Purpose;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// What an agent may do, of what its owner may.
@@ -46,6 +52,26 @@ pub enum CharterState {
         by: MemberId,
         /// When.
         at: LedgerTime,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// What is done to agents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum AgentAct {
+    /// An agent was deployed.
+    AgentDeployed {
+        /// Which.
+        agent: MemberId,
+        /// Who answers for it.
+        answering: MemberId,
+    },
+    /// An agent was stopped for good.
+    AgentStopped {
+        /// Which.
+        agent: MemberId,
         /// Why.
         reason: Reason,
     },
@@ -98,5 +124,150 @@ impl AgentAtWork {
     /// What is used up after one more call that spends this, in thousandths of ε.
     pub fn used_after(&self, epsilon: u32) -> DayUse {
         DayUse { calls: self.used.calls.saturating_add(1), epsilon: self.used.epsilon.saturating_add(epsilon) }
+    }
+}
+
+/// The contracts that no agent calls, whatever its owner may: those that say who decides.
+const CONTRACTS_FOR_PEOPLE: [&str; 4] = ["Agents:", "Delegations:", "Governance:", "Recoveries:"];
+
+/// An agent to be deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// What it may do.
+    pub charter: Charter,
+    /// The hash of its certificate's public key.
+    pub key_hash: KeyHash,
+    /// Its encryption key.
+    pub encryption_key: EncryptionKey,
+}
+
+/// What the ledger holds already of what a deployment names.
+#[derive(Clone, Copy, Debug)]
+pub struct DeploymentState<'a> {
+    /// The member with the agent's id.
+    pub existing: Option<&'a Member>,
+    /// That agent's charter.
+    pub charter: Option<&'a Charter>,
+    /// Whose the agent's key is in the caller's organisation.
+    pub key_holder: Option<&'a KeyHolder>,
+    /// The owner.
+    pub owner: Option<&'a Member>,
+}
+
+/// Proof that the agent may be deployed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayDeploy(());
+
+/// Proof that the agent may be stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayStop(());
+
+/// Whether the caller, an administrator, may deploy this agent for a member of its organisation. Gives the agent as a member.
+pub fn decide_deployment(
+    caller: &Caller,
+    state: DeploymentState<'_>,
+    new: Deployment,
+    at: LedgerTime,
+) -> Result<Outcome<(Member, Charter), MayDeploy>, Refusal> {
+    let actor = caller.permitted_member(Permission::DeployAgent)?;
+    let Deployment { charter, key_hash, encryption_key } = new;
+    charter.require_bounded()?;
+    let agent = Member {
+        id: charter.agent.clone(),
+        organisation: actor.organisation.msp_id.clone(),
+        role: Role::Agent,
+        key_hash,
+        encryption_key,
+        attestation: Attestation { by: actor.member.id.clone(), at },
+        standing: Standing::Active,
+        groups: Groups::new(),
+    };
+    if let Some(existing) = state.existing {
+        let as_deployed = Member { attestation: existing.attestation.clone(), ..agent };
+        return match state.charter {
+            Some(found) if *existing == as_deployed && *found == charter => {
+                Ok(Outcome::Repeated((as_deployed, charter)))
+            }
+            Some(_) | None => Err(Refusal::new(RefusalCode::MemberExists, "the agent's id is taken: choose another")),
+        };
+    }
+    let is_owner = |owner: &&Member| owner.id == charter.owner && owner.organisation == agent.organisation;
+    let owner = state
+        .owner
+        .filter(is_owner)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "the organisation has no such member to own it"))?;
+    if owner.role == Role::Agent || owner.standing != Standing::Active {
+        return Err(Refusal::new(RefusalCode::NotPermitted, "an active person must answer for an agent"));
+    }
+    if charter.until <= at || charter.until > at.plus_days(limit::CHARTER_DAYS) {
+        return Err(Malformed::new("a charter's end", "in the future, and within 366 days").into());
+    }
+    if state.key_holder.is_some() {
+        return Err(Refusal::new(
+            RefusalCode::KeyTaken,
+            "the certificate's key is registered for somebody else of the organisation: issue one with a new key",
+        ));
+    }
+    Ok(Outcome::Decided((agent, charter), MayDeploy(())))
+}
+
+/// Whether the caller may stop this agent for good: its owner, and administrators of its organisation. For others it is unknown.
+pub fn decide_stopping(
+    caller: &Caller,
+    agent: Option<&Member>,
+    charter: Option<Charter>,
+    reason: Reason,
+    at: LedgerTime,
+) -> Result<Outcome<Charter, MayStop>, Refusal> {
+    let charter = decide_reading(caller, agent, charter)?;
+    let actor = caller.active_member()?;
+    if actor.agent.is_some() {
+        return Err(Refusal::new(RefusalCode::NotPermitted, "a person must do this, not an agent"));
+    }
+    match &charter.state {
+        CharterState::Running => {
+            let state = CharterState::Stopped { by: actor.member.id.clone(), at, reason };
+            Ok(Outcome::Decided(Charter { state, ..charter }, MayStop(())))
+        }
+        CharterState::Stopped { reason: standing, .. } if *standing == reason => Ok(Outcome::Repeated(charter)),
+        CharterState::Stopped { .. } => {
+            Err(Refusal::new(RefusalCode::StandingConflict, "the agent is stopped already, for another reason"))
+        }
+    }
+}
+
+/// Whether the caller may know of this agent's charter: the agent, its owner, and the administrators and privacy officers of its
+/// organisation. For others it is unknown.
+pub fn decide_reading(caller: &Caller, agent: Option<&Member>, charter: Option<Charter>) -> Result<Charter, Refusal> {
+    caller.require_active()?;
+    let actor = caller.member()?;
+    let is_auditor = actor.authority(Permission::DeployAgent).is_granted()
+        || actor.authority(Permission::ReadOrganisationAudit).is_granted();
+    let may_know = |charter: &Charter| {
+        let of_organisation = agent.is_some_and(|agent| {
+            agent.id == charter.agent && agent.organisation == actor.organisation.msp_id && actor.agent.is_none()
+        });
+        actor.member.id == charter.agent || actor.member.id == charter.owner || of_organisation && is_auditor
+    };
+    charter.filter(may_know).ok_or_else(|| Refusal::new(RefusalCode::UnknownAgent, "no such agent"))
+}
+
+impl Charter {
+    fn require_bounded(&self) -> Result<(), Refusal> {
+        if !(1..=limit::CHARTER_FUNCTIONS).contains(&self.functions.len()) {
+            return Err(Malformed::new("a charter's functions", "1 to 32 of them").into());
+        }
+        if !(1..=limit::CALLS_A_DAY).contains(&self.calls_a_day) {
+            return Err(Malformed::new("a charter's calls a day", "1 to 100000").into());
+        }
+        let is_for_people = |function: &&FunctionName| {
+            CONTRACTS_FOR_PEOPLE.iter().any(|contract| function.as_str().starts_with(contract))
+        };
+        match self.functions.iter().find(is_for_people) {
+            None => Ok(()),
+            Some(function) => {
+                Err(Refusal::new(RefusalCode::NotPermitted, format!("no agent may call {function}: people must")))
+            }
+        }
     }
 }

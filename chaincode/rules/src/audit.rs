@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::agent::AgentAct;
 use crate::consent::{self, ConsentAct};
 use crate::delegation::DelegationAct;
 use crate::envelope::EnvelopeAct;
@@ -60,6 +61,7 @@ macro_rules! acts {
 }
 
 acts! {
+    Agent(AgentAct)
     Organisation(OrganisationAct)
     Governance(GovernanceAct)
     Member(MemberAct)

@@ -60,6 +60,12 @@ pub const PERIODS: u32 = 12;
 pub const DAYS_AHEAD: u32 = 1830;
 /// Notarizations that a plan may offer for nothing in a year: a line of a statement reads as many places of the year.
 pub const FREE_NOTARIZATIONS: u32 = 100;
+/// Functions that an agent's charter may name.
+pub const CHARTER_FUNCTIONS: usize = 32;
+/// Transactions in a day that an agent's charter may allow.
+pub const CALLS_A_DAY: u32 = 100_000;
+/// Days that an agent's charter lasts at most.
+pub const CHARTER_DAYS: u32 = 366;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

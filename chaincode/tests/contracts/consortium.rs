@@ -200,6 +200,10 @@ impl Person {
         ConsentsClient::new(self.contract.clone())
     }
 
+    pub(crate) fn agents(&self) -> AgentsClient<Contract> {
+        AgentsClient::new(self.contract.clone())
+    }
+
     pub(crate) fn audit(&self) -> AuditClient<Contract> {
         AuditClient::new(self.contract.clone())
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
+mod agents;
 mod audit;
 mod consents;
 mod consortium;

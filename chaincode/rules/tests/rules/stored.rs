@@ -51,6 +51,9 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Place>(&samples["place in a year"]);
     survives::<Notarization>(&samples["notarization revoked"]);
     survives::<Verification>(&samples["verification"]);
+    survives::<KeyHolder>(&samples["key holder of an agent"]);
+    survives::<Charter>(&samples["charter stopped"]);
+    survives::<DayUse>(&samples["agent's day"]);
     survives::<AuditEntry>(&samples["audit entry"]);
 }
 
@@ -136,6 +139,19 @@ fn samples() -> Value {
             method: ProofingMethod::InPerson,
             at: NOW,
         },
+        "key holder of an agent": KeyHolder::Agent { agent: id("monitor"), owner: id("carol") },
+        "charter stopped": Charter {
+            agent: id("monitor"),
+            owner: id("carol"),
+            functions: [id("Links:open")].into(),
+            purposes: [Purpose::Treatment].into(),
+            categories: [Category::Medication].into(),
+            calls_a_day: 100,
+            epsilon_a_day: 0,
+            until: NOW,
+            state: CharterState::Stopped { by: id("carol"), at: NOW, reason: id("odd answers") },
+        },
+        "agent's day": DayUse { calls: 3, epsilon: 500 },
         "link": summary,
         "link withdrawn": Link { state: withdrawn, ..summary.clone() },
         "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },
