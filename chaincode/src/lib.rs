@@ -22,29 +22,19 @@ mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface as interface;
-use healthchain_interface::{
-    AuditDispatcher, ConsentsDispatcher, DelegationsDispatcher, GovernanceDispatcher, LinksDispatcher,
-    MembersDispatcher, NotarizationsDispatcher, OrganisationsDispatcher, RecoveriesDispatcher, SubscriptionsDispatcher,
-};
 
 /// The chaincode with its contracts, ready to be served.
 pub fn chaincode() -> Chaincode {
     Chaincode::new()
-        .contract(LinksDispatcher::new(links::LinkContract))
-        .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
-        .contract(GovernanceDispatcher::new(governance::GovernanceContract))
-        .contract(MembersDispatcher::new(members::MemberContract))
-        .contract(DelegationsDispatcher::new(delegations::DelegationContract))
-        .contract(RecoveriesDispatcher::new(recoveries::RecoveryContract))
-        .contract(ConsentsDispatcher::new(consents::ConsentContract))
-        .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
-        .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
-        .contract(AuditDispatcher::new(audit::AuditContract))
         .contract(interface::LinksDispatcher::new(links::LinkContract))
         .contract(interface::OrganisationsDispatcher::new(organisations::OrganisationContract))
         .contract(interface::GovernanceDispatcher::new(governance::GovernanceContract))
         .contract(interface::MembersDispatcher::new(members::MemberContract))
+        .contract(interface::DelegationsDispatcher::new(delegations::DelegationContract))
+        .contract(interface::RecoveriesDispatcher::new(recoveries::RecoveryContract))
         .contract(interface::ConsentsDispatcher::new(consents::ConsentContract))
-        .contract(interface::AgentsDispatcher::new(agents::AgentContract))
+        .contract(interface::NotarizationsDispatcher::new(notarizations::NotarizationContract))
+        .contract(interface::SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
         .contract(interface::AuditDispatcher::new(audit::AuditContract))
+        .contract(interface::AgentsDispatcher::new(agents::AgentContract))
 }
