@@ -7,6 +7,7 @@ mod audit;
 mod caller;
 mod consents;
 mod delegations;
+mod emergencies;
 mod encryption_key;
 mod governance;
 mod grounds;
@@ -16,12 +17,18 @@ mod notarizations;
 mod organisations;
 mod page_token;
 mod recoveries;
+mod requests;
 mod storage;
 mod subscriptions;
 mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface as interface;
+use healthchain_interface::{
+    AuditDispatcher, ConsentsDispatcher, DelegationsDispatcher, EmergenciesDispatcher, GovernanceDispatcher,
+    LinksDispatcher, MembersDispatcher, NotarizationsDispatcher, OrganisationsDispatcher, RecoveriesDispatcher,
+    RequestsDispatcher, SubscriptionsDispatcher,
+};
 
 /// The chaincode with its contracts, ready to be served.
 pub fn chaincode() -> Chaincode {
@@ -37,4 +44,16 @@ pub fn chaincode() -> Chaincode {
         .contract(interface::SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
         .contract(interface::AuditDispatcher::new(audit::AuditContract))
         .contract(interface::AgentsDispatcher::new(agents::AgentContract))
+        .contract(LinksDispatcher::new(links::LinkContract))
+        .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
+        .contract(GovernanceDispatcher::new(governance::GovernanceContract))
+        .contract(MembersDispatcher::new(members::MemberContract))
+        .contract(DelegationsDispatcher::new(delegations::DelegationContract))
+        .contract(RecoveriesDispatcher::new(recoveries::RecoveryContract))
+        .contract(ConsentsDispatcher::new(consents::ConsentContract))
+        .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
+        .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
+        .contract(RequestsDispatcher::new(requests::RequestContract))
+        .contract(EmergenciesDispatcher::new(emergencies::EmergencyContract))
+        .contract(AuditDispatcher::new(audit::AuditContract))
 }

@@ -5,13 +5,15 @@ use healthchain_rules::{Consent, ConsentId, Effect, Grantee, LedgerTime, MemberI
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::page::{Page, PageLimit, PageToken};
+
 /// A patient's permission or denial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantConsent {
     /// The consent's id, chosen by the caller, so that a retry is recognised.
     pub consent: ConsentId,
-    /// Whose records it is about: the caller.
+    /// Whose records it is about.
     pub patient: MemberId,
     /// To whom.
     pub grantee: Grantee,
@@ -35,23 +37,57 @@ pub struct GrantConsent {
 pub struct RevokeConsent {
     /// Which.
     pub consent: ConsentId,
-    /// Whose: the caller.
+    /// Whose.
     pub patient: MemberId,
 }
 
-/// Patients' consents.
+/// One consent of a patient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentQuery {
+    /// Whose.
+    pub patient: MemberId,
+    /// Which.
+    pub consent: ConsentId,
+}
+
+/// All consents that a patient ever granted, by id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PatientConsentsQuery {
+    /// Whose.
+    pub patient: MemberId,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// How many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// Patients' consents: a matter of the patient, and of guardians with that power. A guardian grants and revokes only what is about
+/// the delegation's categories, grants nothing beyond the delegation's end and nothing to oneself, and takes back no denial that the
+/// patient gave in person.
 #[contract(name = "Consents")]
 pub trait Consents {
-    /// Grants a consent over the caller's own records, a permission or a denial. At most 256 stand at a time. Repeating it with
-    /// the same terms is harmless while it stands; a revoked consent's id is not used again.
+    /// Grants a consent over a patient's records, a permission or a denial. At most 256 stand at a time. Repeating it with the same
+    /// terms is harmless while it stands; a revoked consent's id is not used again.
     #[submit]
     async fn grant(&self, context: &mut Context, call: GrantConsent) -> Result<Consent, Refusal>;
 
-    /// Takes the caller's consent back: it permits and denies nothing from the next transaction on. Harmless on a revoked one.
+    /// Takes a consent back: it permits and denies nothing from the next transaction on. Harmless on a revoked one.
     #[submit]
     async fn revoke(&self, context: &mut Context, call: RevokeConsent) -> Result<Consent, Refusal>;
 
-    /// The consents of the patient, who is the caller, that stand now or will; by id.
+    /// The consents of a patient that stand now or will; by id.
     #[evaluate]
     async fn of_patient(&self, context: &Context, patient: MemberId) -> Result<Vec<Consent>, Refusal>;
+
+    /// One consent of a patient, whether it stands or not.
+    #[evaluate]
+    async fn consent(&self, context: &Context, query: ConsentQuery) -> Result<Consent, Refusal>;
+
+    /// All consents that a patient ever granted, the ended and revoked ones, too; by id.
+    #[evaluate]
+    async fn all_of_patient(&self, context: &Context, query: PatientConsentsQuery) -> Result<Page<Consent>, Refusal>;
 }

@@ -7,6 +7,7 @@ mod agents;
 mod audit;
 mod consents;
 mod delegations;
+mod emergencies;
 mod governance;
 mod links;
 mod members;
@@ -14,16 +15,22 @@ mod notarizations;
 mod organisations;
 mod page;
 mod recoveries;
+mod requests;
 mod subscriptions;
 
 pub use healthchain_rules as rules;
 
 pub use agents::{Agent, Agents, AgentsClient, AgentsDispatcher, DeployAgent, StopAgent};
 pub use audit::{Audit, AuditClient, AuditDispatcher, MemberAuditQuery, PatientAuditQuery};
-pub use consents::{Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, RevokeConsent};
+pub use consents::{
+    ConsentQuery, Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, PatientConsentsQuery, RevokeConsent,
+};
 pub use delegations::{
     Delegate, Delegations, DelegationsClient, DelegationsDispatcher, EndDelegation, GuardianDelegationsQuery,
     PatientDelegationsQuery,
+};
+pub use emergencies::{
+    DeclareEmergency, Emergencies, EmergenciesClient, EmergenciesDispatcher, ReviewEmergency, ToReviewQuery,
 };
 pub use governance::{
     CastVote, ExplainQuery, Governance, GovernanceClient, GovernanceDispatcher, GroupsQuery, ProposalsQuery,
@@ -47,6 +54,10 @@ pub use organisations::{
 pub use page::{Page, PageLimit, PageToken};
 pub use recoveries::{
     BeginRecovery, NamedRecovery, PlanRecovery, Recoveries, RecoveriesClient, RecoveriesDispatcher, RecoveryStatus,
+};
+pub use requests::{
+    AnswerRequest, AskForAccess, OwnRequestsQuery, PatientRequestsQuery, RemoveStandingRule, Requests, RequestsClient,
+    RequestsDispatcher, SetStandingRule,
 };
 pub use subscriptions::{
     CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,

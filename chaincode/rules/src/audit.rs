@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentAct;
 use crate::consent::{self, ConsentAct};
 use crate::delegation::DelegationAct;
+use crate::emergency::EmergencyAct;
 use crate::envelope::EnvelopeAct;
 use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
@@ -16,6 +17,7 @@ use crate::opening::OpeningAct;
 use crate::organisation::OrganisationAct;
 use crate::recovery::RecoveryAct;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::request::RequestAct;
 use crate::role::Permission;
 use crate::subscription::SubscriptionAct;
 use crate::time::LedgerTime;
@@ -73,6 +75,8 @@ acts! {
     Consent(ConsentAct)
     Subscription(SubscriptionAct)
     Notarization(NotarizationAct)
+    Request(RequestAct)
+    Emergency(EmergencyAct)
 }
 
 /// Proof that the caller may read this trail.

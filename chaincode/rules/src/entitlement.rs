@@ -106,7 +106,7 @@ pub fn entitlement(
     }
     let through = match terms.grantee() {
         Grantee::Member(_) => KeyOf::Member,
-        Grantee::Organisation(_) | Grantee::Role(_) => KeyOf::Organisation,
+        Grantee::Organisation(_) | Grantee::Role(_) | Grantee::Group(_) => KeyOf::Organisation,
     };
     Entitlement::Entitled { provision: Provision::Consent(consent.clone()), through }
 }

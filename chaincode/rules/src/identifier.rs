@@ -210,6 +210,13 @@ parsed_text!(
     MediaType, "a media type", "type/subtype with parameters and no blanks, at most 128 characters (RFC 6838)", is_media_type
 );
 
+/// The id of the consent that a standing rule makes: the request's.
+impl From<&RequestId> for ConsentId {
+    fn from(request: &RequestId) -> Self {
+        Self(request.0.clone())
+    }
+}
+
 impl KeyHash {
     /// The hash of a key, from its 32 bytes.
     pub fn from_bytes(hash: &[u8; 32]) -> Self {

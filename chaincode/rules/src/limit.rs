@@ -66,6 +66,16 @@ pub const CHARTER_FUNCTIONS: usize = 32;
 pub const CALLS_A_DAY: u32 = 100_000;
 /// Days that an agent's charter lasts at most.
 pub const CHARTER_DAYS: u32 = 366;
+/// Emergency accesses of one clinician that wait for their reviews.
+pub const EMERGENCIES_UNREVIEWED: usize = 8;
+/// Days for which an access request waits for its answer.
+pub const REQUEST_DAYS: u32 = 30;
+/// Requests of one organisation to one patient that wait.
+pub const OPEN_REQUESTS: usize = 32;
+/// Standing rules of one patient: a request reads them all at once.
+pub const STANDING_RULES: usize = 32;
+/// Days for which a standing rule grants access (ten years).
+pub const RULE_DAYS: u32 = 3660;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

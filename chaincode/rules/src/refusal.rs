@@ -169,12 +169,30 @@ refusal_codes! {
     // Emergencies.
     /// No such emergency access, or none that the caller may know of.
     UnknownEmergency 404 "unknown-emergency"
+    /// The review of one of the clinician's emergency accesses is overdue.
+    EmergencySuspended 403 "emergency-suspended"
+    /// As many of the clinician's emergency accesses wait for their reviews as may.
+    TooManyEmergencies 409 "too-many-emergencies"
+    /// The emergency access was reviewed with another finding.
+    EmergencyReviewed 409 "emergency-reviewed"
     // Consents.
     /// The id is taken by a consent with other facts, or by one that was revoked.
     ConsentExists 409 "consent-exists"
     /// The patient has as many consents in force as there may be.
     TooManyConsents 409 "too-many-consents"
     // Access requests.
+    /// No such access request, or none that the caller may know of.
+    UnknownRequest 404 "unknown-request"
+    /// The id is taken by a request with other facts.
+    RequestExists 409 "request-exists"
+    /// The request was answered, withdrawn, or has expired.
+    RequestNotOpen 409 "request-not-open"
+    /// As many requests of the organisation wait for the patient as may.
+    TooManyRequests 409 "too-many-requests"
+    /// The id is taken by a standing rule with other facts.
+    StandingRuleExists 409 "standing-rule-exists"
+    /// The patient has as many standing rules as there may be.
+    TooManyStandingRules 409 "too-many-standing-rules"
     // Subscriptions.
     /// No such plan.
     UnknownPlan 404 "unknown-plan"

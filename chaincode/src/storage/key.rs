@@ -4,7 +4,7 @@
 use fabric_contract::composite_key;
 use healthchain_rules::{
     Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId, NotarizedHash, OrderId,
-    PlanId, ProposalId, TransactionId,
+    PlanId, ProposalId, RequestId, TransactionId,
 };
 
 macro_rules! keys {
@@ -79,12 +79,27 @@ keys! {
     EMERGENCY "emergency" emergency(id: &TransactionId) [id]
     /// A clinician's emergency accesses that wait for their reviews.
     EMERGENCY_DOCKET "emergency-docket" emergency_docket(clinician: &MemberId) [clinician]
+    /// The id of an emergency access that waits for its review.
+    EMERGENCY_DUE "emergency-due" emergency_due(due: LedgerTime, id: &TransactionId) [chronological(due), id]
     // Consents.
     /// A consent.
     CONSENT "consent" consent(patient: &MemberId, id: &ConsentId) [patient, id]
     /// A patient's consents that stand.
     CONSENT_BOOK "consent-book" consent_book(patient: &MemberId) [patient]
     // Access requests.
+    /// An access request.
+    ACCESS_REQUEST "access-request" access_request(id: &RequestId) [id]
+    /// The id of a request to a patient.
+    REQUEST_OF_PATIENT "request-of-patient" request_of_patient(patient: &MemberId, asked: LedgerTime, id: &RequestId)
+        [patient, descending(asked), id]
+    /// The id of a member's request.
+    REQUEST_OF_REQUESTER "request-of-requester" request_of_requester(
+        requester: &MemberId, asked: LedgerTime, id: &RequestId
+    ) [requester, descending(asked), id]
+    /// An organisation's requests to a patient that wait.
+    OPEN_REQUESTS "open-requests" open_requests(patient: &MemberId, organisation: &MspId) [patient, organisation]
+    /// A patient's standing rules.
+    STANDING_RULES "standing-rules" standing_rules(patient: &MemberId) [patient]
     // Subscriptions.
     /// A plan.
     PLAN "plan" plan(id: &PlanId) [id]
@@ -145,6 +160,15 @@ fn day(time: LedgerTime) -> String {
 /// A time written so that earlier ones sort first, 20 digits.
 pub(super) fn ordered_time(time: LedgerTime) -> String {
     format!("{:020}", time.milliseconds())
+}
+
+fn chronological(time: LedgerTime) -> String {
+    format!("{:020}", time.milliseconds())
+}
+
+/// The time that [`chronological`] wrote.
+pub(super) fn chronological_time(text: &str) -> Option<LedgerTime> {
+    text.parse().ok().map(LedgerTime::from_milliseconds)
 }
 
 /// A number written so that lower ones sort first.

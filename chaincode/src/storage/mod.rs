@@ -11,6 +11,7 @@ pub(crate) mod delegation;
 pub(crate) mod emergency;
 pub(crate) mod envelope;
 pub(crate) mod governance;
+pub(crate) mod grantee;
 pub(crate) mod group;
 mod key;
 pub(crate) mod link;
@@ -19,6 +20,7 @@ pub(crate) mod notarization;
 pub(crate) mod opening;
 pub(crate) mod organisation;
 pub(crate) mod recovery;
+pub(crate) mod request;
 pub(crate) mod settings;
 pub(crate) mod subscription;
 

@@ -78,6 +78,7 @@ async fn a_consent_names_only_what_exists() {
     for (call, expected) in [
         (to(Grantee::Member(id("nobody")), all()), RefusalCode::UnknownMember),
         (to(Grantee::Organisation(id("nobody")), all()), RefusalCode::UnknownOrganisation),
+        (to(Grantee::Group(id("nobody")), all()), RefusalCode::UnknownGroup),
         (to(Grantee::Role(Role::Clinician), links(&["l1", "l2"])), RefusalCode::UnknownLink),
     ] {
         assert_eq!(refused(alice.grant(&call).await), expected);
@@ -102,7 +103,7 @@ async fn malformed_and_oversized_consents_are_refused() {
     let well_formed = serde_json::to_value(to_payer("c", Effect::Permit)).unwrap();
     for (field, value) in [
         ("consent", json!("C")),
-        ("grantee", json!({"group": "x"})),
+        ("grantee", json!({"guild": "x"})),
         ("scope", json!({"categories": ["everything"]})),
         ("purposes", json!(["curiosity"])),
         ("from", json!(-1)),

@@ -1,7 +1,7 @@
 //! Granting and revoking consents.
 
 use crate::support::*;
-use healthchain_rules::consent::{GrantState, decide_grant, decide_reading, decide_revocation};
+use healthchain_rules::consent::{GrantState, RevocationState, decide_grant, decide_reading, decide_revocation};
 use healthchain_rules::*;
 
 fn to_role() -> Terms {
@@ -9,7 +9,11 @@ fn to_role() -> Terms {
 }
 
 fn nothing() -> GrantState<'static> {
-    GrantState { existing: None, member: None, organisation: None, links: &[] }
+    GrantState::default()
+}
+
+fn standing(consent: Consent, book: ConsentBook) -> RevocationState {
+    RevocationState { existing: Some(consent), book, ..RevocationState::default() }
 }
 
 fn grant(
@@ -47,8 +51,8 @@ fn terms_name_at_least_one_purpose_and_record_and_end_after_they_begin() {
 fn only_the_patient_grants_revokes_and_reads_consents() {
     for other in [caller("bob", Role::Patient), caller("carol", Role::Clinician), Caller::Custodian(hospital())] {
         assert_eq!(code(grant(&other, nothing(), to_role())), RefusalCode::NotPermitted);
-        assert_eq!(code(decide_reading(&other, &id("alice"))), RefusalCode::NotPermitted);
-        let revoked = decide_revocation(&other, &id("alice"), None, ConsentBook::default(), NOW);
+        assert_eq!(code(decide_reading(&other, &id("alice"), None, NOW)), RefusalCode::NotPermitted);
+        let revoked = decide_revocation(&other, &id("alice"), RevocationState::default(), NOW);
         assert_eq!(code(revoked), RefusalCode::NotPermitted);
     }
     assert_eq!(code(grant(&suspended(alice()), nothing(), to_role())), RefusalCode::MemberSuspended);
@@ -68,7 +72,7 @@ fn a_repeated_grant_is_harmless_and_another_one_under_its_id_is_refused() {
 fn a_grant_under_a_revoked_consents_id_is_refused_for_nothing_would_be_in_force() {
     let Ok(Outcome::Decided((consent, book), _)) = grant(&alice(), nothing(), to_role()) else { panic!("not new") };
     let Ok(Outcome::Decided((revoked, book), _)) =
-        decide_revocation(&alice(), &id("alice"), Some(consent), book, at(1))
+        decide_revocation(&alice(), &id("alice"), standing(consent, book), at(1))
     else {
         panic!("not new")
     };
@@ -77,7 +81,7 @@ fn a_grant_under_a_revoked_consents_id_is_refused_for_nothing_would_be_in_force(
     assert_eq!(again.code(), RefusalCode::ConsentExists);
     assert!(again.detail().contains("revoked"), "{}", again.detail());
     assert!(book.standing(&id("alice"), at(2)).is_empty());
-    let twice = decide_revocation(&alice(), &id("alice"), Some(revoked.clone()), book.clone(), at(3)).unwrap();
+    let twice = decide_revocation(&alice(), &id("alice"), standing(revoked.clone(), book.clone()), at(3)).unwrap();
     assert_eq!(twice, Outcome::Repeated((revoked, book)));
 }
 
@@ -146,7 +150,7 @@ fn a_book_names_at_most_1024_links() {
 fn another_patients_consent_is_unknown() {
     let Ok(Outcome::Decided((consent, _), _)) = grant(&alice(), nothing(), to_role()) else { panic!("not new") };
     let bob = caller("bob", Role::Patient);
-    let revoked = decide_revocation(&bob, &id("bob"), Some(consent.clone()), ConsentBook::default(), NOW);
+    let revoked = decide_revocation(&bob, &id("bob"), standing(consent.clone(), ConsentBook::default()), NOW);
     assert_eq!(code(revoked), RefusalCode::UnknownConsent);
     let state = GrantState { existing: Some(&consent), ..nothing() };
     let taken = decide_grant(&bob, &id("bob"), state, ConsentBook::default(), id("c"), to_role(), NOW);

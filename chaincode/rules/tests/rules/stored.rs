@@ -157,7 +157,7 @@ fn samples() -> Value {
         "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },
         "consent book": book,
         "consent revoked": Consent {
-            id: id("c1"), patient: id("alice"), terms: permit, granted: at(-5), state: ConsentState::Revoked { at: NOW },
+            id: id("c1"), patient: id("alice"), terms: permit, granted: at(-5), by: Decider::Patient, state: ConsentState::Revoked { at: NOW },
         },
         "plan closed": Plan { state: PlanState::Closed { by: id("max"), at: NOW }, ..subscriptions::plan("basic") },
         "subscription": subscriptions::running(Payer::Organisation(id("payer"))),

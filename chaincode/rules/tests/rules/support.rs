@@ -1,6 +1,6 @@
 //! A small consortium to decide about: one organisation of each kind, and members as the tests need them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use healthchain_rules::*;
 
@@ -132,6 +132,11 @@ pub(crate) fn only(links: &[&str]) -> Scope {
     Scope::Links(links.iter().map(|name| id(name)).collect::<BTreeSet<_>>())
 }
 
+pub(crate) fn group(name: &str) -> Group {
+    let privileges = Privileges { level: 1, grants: BTreeSet::new(), withholds: BTreeSet::new() };
+    Group { id: id(name), privileges, members: BTreeMap::new(), state: GroupState::Active }
+}
+
 /// Grants as alice would, without looking at who the grantee is.
 pub(crate) fn book_of(consents: &[(&str, Terms)]) -> ConsentBook {
     consents.iter().fold(ConsentBook::default(), |book, (name, terms)| granted(book, name, terms.clone()).unwrap())
@@ -157,12 +162,13 @@ pub(crate) fn granted(book: ConsentBook, name: &str, terms: Terms) -> Result<Con
         Scope::Links(named) => named.iter().map(|name| link(name.as_str(), Category::Summary)).collect(),
         Scope::Categories(_) => Vec::new(),
     };
-    let state = consent::GrantState {
-        existing: None,
-        member: member.as_ref(),
-        organisation: organisation.as_ref(),
-        links: &links,
+    let group = match terms.grantee() {
+        Grantee::Group(grantee) => Some(group(grantee.as_str())),
+        _ => None,
     };
+    let grantee =
+        consent::GranteeState { member: member.as_ref(), organisation: organisation.as_ref(), group: group.as_ref() };
+    let state = consent::GrantState { grantee, links: &links, ..Default::default() };
     match consent::decide_grant(&alice(), &id("alice"), state, book, id(name), terms, NOW)? {
         Outcome::Decided((_, book), _) | Outcome::Repeated((_, book)) => Ok(book),
     }
