@@ -202,6 +202,12 @@ impl Person {
 
     pub(crate) fn agents(&self) -> AgentsClient<Contract> {
         AgentsClient::new(self.contract.clone())
+    pub(crate) fn subscriptions(&self) -> SubscriptionsClient<Contract> {
+        SubscriptionsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn notarizations(&self) -> NotarizationsClient<Contract> {
+        NotarizationsClient::new(self.contract.clone())
     }
 
     pub(crate) fn audit(&self) -> AuditClient<Contract> {

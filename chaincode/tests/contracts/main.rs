@@ -12,5 +12,7 @@ mod governance;
 mod links;
 mod members;
 mod metadata;
+mod notarizations;
 mod openings;
 mod organisations;
+mod subscriptions;
