@@ -8,7 +8,7 @@ use crate::opening::{Denial, Provision, Rule};
 use crate::purpose::Purpose;
 use crate::role::{Permission, Role};
 use crate::settings::Settings;
-use crate::subscription::Subscription;
+use crate::subscription::{self, Subscription};
 use crate::time::LedgerTime;
 
 /// Whether somebody may have a record, and through whose key.
@@ -144,16 +144,33 @@ impl Grounds {
     /// Whether a subscription that lapsed, or that is required and missing, keeps a third party from the record. The patient, whom the
     /// patient trusts, and those who treat the patient never depend on one (45 CFR 164.524, 45 CFR 171).
     fn has_lapsed_for(&self, subject: Subject<'_>, wanted: Wanted<'_>, purpose: Purpose, at: LedgerTime) -> bool {
-        let is_third_party = match purpose {
-            Purpose::Treatment | Purpose::Personal => false,
-            Purpose::Payment | Purpose::Operations | Purpose::Research | Purpose::PublicHealth => {
-                wanted.publisher != Some(subject.organisation)
-            }
-        };
-        is_third_party
+        is_third_party(subject, wanted, purpose)
             && match &self.subscription {
                 Some(subscription) => subscription.is_lapsed(at),
                 None => self.settings.subscription_required,
             }
+    }
+
+    /// Whether somebody entitled is sealed to only when it first opens the link, and not at its publication: a third party, while the
+    /// patient's plan offers no instant release and one is required.
+    pub(crate) fn waits_for_opening(
+        &self,
+        subject: Subject<'_>,
+        wanted: Wanted<'_>,
+        purpose: Purpose,
+        at: LedgerTime,
+    ) -> bool {
+        is_third_party(subject, wanted, purpose)
+            && !subscription::releases_at_once(&self.settings, self.subscription.as_ref(), at)
+    }
+}
+
+/// Whether somebody wants a record neither for the patient's treatment nor for the patient, and does not keep it itself.
+fn is_third_party(subject: Subject<'_>, wanted: Wanted<'_>, purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Treatment | Purpose::Personal => false,
+        Purpose::Payment | Purpose::Operations | Purpose::Research | Purpose::PublicHealth => {
+            wanted.publisher != Some(subject.organisation)
+        }
     }
 }

@@ -86,7 +86,8 @@ pub fn decide_asking(caller: &Caller) -> Result<&Organisation, Refusal> {
 }
 
 /// Whom an envelope may be sealed to when `publisher` publishes a record of `patient`: the patient, the publisher, and the other
-/// organisations and persons entitled now for some purpose. `members` are those whom permissions in force name.
+/// organisations and persons entitled now for some purpose, but for third parties where the patient's subscription offers no instant
+/// release: they get their envelopes when they first open the link. `members` are those whom permissions in force name.
 ///
 /// Each key is named once. An organisation is entitled when any member that it could have would be: this asks the same rule as an opening.
 pub fn recipients(
@@ -103,6 +104,7 @@ pub fn recipients(
         subject.role.purposes().iter().any(|purpose: &Purpose| {
             let found = entitlement(subject, wanted, grounds, *purpose, at);
             matches!(found, Entitlement::Entitled { through: found, .. } if found == through)
+                && !grounds.waits_for_opening(subject, wanted, *purpose, at)
         })
     };
     let is_entitled_organisation = |organisation: &&Organisation| {

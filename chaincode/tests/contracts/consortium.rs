@@ -202,6 +202,8 @@ impl Person {
 
     pub(crate) fn agents(&self) -> AgentsClient<Contract> {
         AgentsClient::new(self.contract.clone())
+    }
+
     pub(crate) fn subscriptions(&self) -> SubscriptionsClient<Contract> {
         SubscriptionsClient::new(self.contract.clone())
     }
