@@ -1,31 +1,73 @@
 //! The contract `Audit`, and how the other contracts leave their entries.
 
 use fabric_contract::Context;
-use healthchain_interface::{Audit, MemberAuditQuery, Page, PageLimit, PageToken, PatientAuditQuery};
-use healthchain_rules::audit::{Act, AuditEntry, MayReadTrail, decide_reading_of_member, decide_reading_of_patient};
-use healthchain_rules::{Caller, LedgerEvent, MemberId, MspId, Recipient, Refusal};
+use healthchain_interface::{Audit, EntriesQuery, Page, ReadTrail};
+use healthchain_rules::audit::{Act, AuditEntry};
+use healthchain_rules::reading::{TrailState, decide_entries, decide_reading};
+use healthchain_rules::{
+    Caller, Delegation, LedgerEvent, Member, MemberId, MspId, Reading, Recipient, Refusal, Trail, TransactionId,
+};
+use serde::{Deserialize, Serialize};
 
-use crate::caller::{load_caller, load_caller_with};
+use crate::caller::load_caller_with;
 use crate::page_token;
 use crate::storage::agent::save_day_use;
-use crate::storage::audit::{Trail, load_trail, save_entry};
+use crate::storage::audit::{load_entries, load_reading, save_entry, save_reading};
+use crate::storage::delegation::load_delegation;
 use crate::storage::member::load_member;
+use crate::storage::{Load, Loads};
 use crate::transaction;
 
 pub(crate) struct AuditContract;
 
 impl Audit for AuditContract {
-    async fn of_patient(&self, context: &Context, query: PatientAuditQuery) -> Result<Page<AuditEntry>, Refusal> {
-        let caller = load_caller(context).await?;
-        let proof = decide_reading_of_patient(&caller, &query.patient)?;
-        page(context, Trail::OfPatient(query.patient), query.page_token, query.limit, proof).await
+    async fn read(&self, context: &mut Context, call: ReadTrail) -> Result<Reading, Refusal> {
+        let trail = &call.trail;
+        let (caller, (), state) = load_caller_with(context, (), |(), who| load_state(trail, who)).await?;
+        let (transaction, at) = (transaction::id(context)?, transaction::time(context)?);
+        let (reading, proof) =
+            decide_reading(&caller, &trail_state(state), call.trail, (call.from, call.until), transaction, at)?;
+        save_reading(context, &reading, proof)?;
+        let (patient, upon) = (reading.trail.patient(), reading.trail.member());
+        Record { patient, upon, ..Record::new(reading.act()) }.save(context, &caller)?;
+        Ok(reading)
     }
 
-    async fn of_member(&self, context: &Context, query: MemberAuditQuery) -> Result<Page<AuditEntry>, Refusal> {
-        let (caller, member, ()) = load_caller_with(context, load_member(&query.member), |_, _| ()).await?;
-        let proof = decide_reading_of_member(&caller, member.as_ref())?;
-        page(context, Trail::OfMember(query.member), query.page_token, query.limit, proof).await
+    async fn entries(&self, context: &Context, query: EntriesQuery) -> Result<Page<AuditEntry>, Refusal> {
+        let (caller, reading, state) =
+            load_caller_with(context, load_reading(&query.reading), |reading: &Option<Reading>, who| {
+                reading.as_ref().map(|reading| load_state(&reading.trail, who))
+            })
+            .await?;
+        let (reading, proof) =
+            decide_entries(&caller, &state.map(trail_state).unwrap_or_default(), reading, transaction::time(context)?)?;
+
+        let listed = Listed::Entries(query.reading);
+        let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
+        let limit = query.limit.unwrap_or_default().into();
+        let (items, next) = load_entries(context, &reading, position.as_ref(), limit, &proof).await?;
+        let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
+        Ok(Page { items, next_page_token })
     }
+}
+
+type LoadState = (Option<Load<Member>>, Option<Load<Delegation>>);
+
+/// What says whether somebody may read a trail.
+fn load_state(trail: &Trail, who: Option<&MemberId>) -> LoadState {
+    let delegation = trail.patient().zip(who).map(|(patient, who)| load_delegation(patient, who));
+    (trail.member().map(load_member), delegation)
+}
+
+fn trail_state((member, delegation): <LoadState as Loads>::Loaded) -> TrailState {
+    TrailState { member: member.flatten(), delegation: delegation.flatten() }
+}
+
+/// What a page token belongs to.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Listed {
+    Entries(TransactionId),
 }
 
 /// What a contract function did: left on the trails, and told to listeners.
@@ -94,18 +136,4 @@ impl<'a> Record<'a> {
         save_entry(context, &entry, self.upon)?;
         transaction::announce(context, &LedgerEvent { entry, wanted: self.wanted })
     }
-}
-
-async fn page(
-    context: &Context,
-    trail: Trail,
-    token: Option<PageToken>,
-    limit: Option<PageLimit>,
-    proof: MayReadTrail,
-) -> Result<Page<AuditEntry>, Refusal> {
-    let from = token.map(|token| page_token::read(&trail, &token)).transpose()?;
-    let limit = limit.unwrap_or_default().into();
-    let (items, next) = load_trail(context, &trail, from.as_ref(), limit, proof).await?;
-    let next_page_token = next.map(|position| page_token::write(&trail, &position)).transpose()?;
-    Ok(Page { items, next_page_token })
 }

@@ -1,18 +1,31 @@
 use fabric_contract::{Context, contract};
-use healthchain_rules::MemberId;
-use healthchain_rules::Refusal;
 use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::{LedgerTime, Reading, Refusal, Trail, TransactionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::{Page, PageLimit, PageToken};
 
-/// Asks for a patient's audit trail.
+/// Begins to read an audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PatientAuditQuery {
+pub struct ReadTrail {
     /// Whose.
-    pub patient: MemberId,
+    pub trail: Trail,
+    /// Entries of this moment or later; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<LedgerTime>,
+    /// Entries before this moment; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<LedgerTime>,
+}
+
+/// Asks for the entries of a reading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntriesQuery {
+    /// The reading's transaction.
+    pub reading: TransactionId,
     /// From the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<PageToken>,
@@ -21,28 +34,17 @@ pub struct PatientAuditQuery {
     pub limit: Option<PageLimit>,
 }
 
-/// Asks for a member's audit trail: what the member did, and what was done to its standing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MemberAuditQuery {
-    /// Whose.
-    pub member: MemberId,
-    /// From the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<PageToken>,
-    /// Items at most, 1 to 100, 20 if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<PageLimit>,
-}
-
-/// The audit trail.
+/// The audit trail. Reading it is itself on it, so that it takes two steps: [`read`](Audit::read) commits who reads what, and the
+/// queries then give the pages to that reader for an hour.
 #[contract(name = "Audit")]
 pub trait Audit {
-    /// What was done with a patient's records and consents, newest first. For the patient.
-    #[evaluate]
-    async fn of_patient(&self, context: &Context, query: PatientAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
+    /// Begins to read a trail: a patient's, for the patient; a member's, for the member and for administrators and privacy officers of
+    /// its organisation; an organisation's, for its administrators and privacy officers. The patient or member whose trail it is finds
+    /// the reading there. Each call is another reading.
+    #[submit]
+    async fn read(&self, context: &mut Context, call: ReadTrail) -> Result<Reading, Refusal>;
 
-    /// What a member did, newest first. For the member, and for administrators and privacy officers of its organisation.
+    /// What was done, newest first, within the reading's bounds. For whoever made the reading, for an hour.
     #[evaluate]
-    async fn of_member(&self, context: &Context, query: MemberAuditQuery) -> Result<Page<AuditEntry>, Refusal>;
+    async fn entries(&self, context: &Context, query: EntriesQuery) -> Result<Page<AuditEntry>, Refusal>;
 }

@@ -4,21 +4,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentAct;
-use crate::consent::{self, ConsentAct};
+use crate::consent::ConsentAct;
 use crate::delegation::DelegationAct;
 use crate::emergency::EmergencyAct;
 use crate::envelope::EnvelopeAct;
 use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
 use crate::link::LinkAct;
-use crate::member::{Caller, Member, MemberAct};
+use crate::member::MemberAct;
 use crate::notarization::NotarizationAct;
 use crate::opening::OpeningAct;
 use crate::organisation::OrganisationAct;
+use crate::reading::ReadingAct;
 use crate::recovery::RecoveryAct;
-use crate::refusal::{Refusal, RefusalCode};
 use crate::request::RequestAct;
-use crate::role::Permission;
 use crate::subscription::SubscriptionAct;
 use crate::time::LedgerTime;
 
@@ -77,28 +76,5 @@ acts! {
     Notarization(NotarizationAct)
     Request(RequestAct)
     Emergency(EmergencyAct)
-}
-
-/// Proof that the caller may read this trail.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MayReadTrail(());
-
-/// Whether the caller may read the trail of this patient's records: only the patient.
-pub fn decide_reading_of_patient(caller: &Caller, patient: &MemberId) -> Result<MayReadTrail, Refusal> {
-    consent::require_patient(caller, patient, Permission::ReadPatientAudit)?;
-    Ok(MayReadTrail(()))
-}
-
-/// Whether the caller may read this member's trail: the member, and administrators and privacy officers of its organisation.
-pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Result<MayReadTrail, Refusal> {
-    let actor = caller.active_member()?;
-    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
-    if actor.member.id != member.id {
-        caller.permitted_member(Permission::ReadOrganisationAudit)?;
-    }
-    if member.organisation == actor.organisation.msp_id {
-        Ok(MayReadTrail(()))
-    } else {
-        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask its privacy officer"))
-    }
+    Reading(ReadingAct)
 }

@@ -85,3 +85,5 @@ pub const PAGE: u32 = 100;
 pub const PAGE_SCAN: u32 = 200;
 /// Characters of a page token.
 pub const PAGE_TOKEN_CHARACTERS: usize = 512;
+/// Milliseconds (an hour) for which a reading of the audit gives its pages; then it is made anew, and is on the audit anew.
+pub const READING_MILLISECONDS: u64 = 60 * 60 * 1000;

@@ -226,6 +226,10 @@ refusal_codes! {
     // Statistics.
     // Rewards.
     // The audit and pages.
+    /// No such reading of the audit, or somebody else's.
+    UnknownReading 404 "unknown-reading"
+    /// The reading of the audit is more than an hour old.
+    ReadingExpired 403 "reading-expired"
     /// The page token is of another query.
     PageTokenMismatch 400 "page-token-mismatch"
     // The ledger itself.

@@ -1,17 +1,10 @@
 use fabric_contract::{Context, split_composite_key};
-use healthchain_rules::audit::{AuditEntry, MayReadTrail};
-use healthchain_rules::{LedgerTime, MemberId, Refusal, RefusalCode, TransactionId};
+use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::reading::{MayHaveEntries, MayRead};
+use healthchain_rules::{LedgerTime, MemberId, Reading, Refusal, RefusalCode, Trail, TransactionId};
 use serde::{Deserialize, Serialize};
 
-use super::{decode, key, ledger, put};
-
-/// Whose trail: that of a patient's records, or that of what a member did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Trail {
-    OfPatient(MemberId),
-    OfMember(MemberId),
-}
+use super::{Load, decode, key, ledger, put};
 
 /// Where a trail goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,53 +13,75 @@ pub(crate) struct TrailPosition {
     transaction: TransactionId,
 }
 
-/// Some entries of a trail, newest first, and where it goes on. For queries only.
-pub(crate) async fn load_trail(
+pub(crate) fn load_reading(transaction: &TransactionId) -> Load<Reading> {
+    Load::at(key::reading(transaction))
+}
+
+pub(crate) fn save_reading(context: &mut Context, reading: &Reading, _: MayRead) -> Result<(), Refusal> {
+    put(context, key::reading(&reading.transaction), reading)
+}
+
+/// Some entries of the reading's trail within its bounds, newest first, and where they go on. For queries only.
+pub(crate) async fn load_entries(
     context: &Context,
-    trail: &Trail,
-    from: Option<&TrailPosition>,
+    reading: &Reading,
+    position: Option<&TrailPosition>,
     limit: u32,
-    _: MayReadTrail,
+    _: &MayHaveEntries,
 ) -> Result<(Vec<AuditEntry>, Option<TrailPosition>), Refusal> {
-    let (of, member) = trail.parts();
-    let from = from.map(|from| trail.key(from.time, &from.transaction));
-    let page = context.composite_page(of, &[member.as_str()], limit, from.as_deref()).await.map_err(ledger)?;
-    let entries = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<_, _>>()?;
-    let next = page.bookmark.map(|bookmark| position(&bookmark)).transpose()?;
+    let (object_type, of) = parts(&reading.trail);
+    let start = position.cloned().or_else(|| reading.until.map(TrailPosition::before));
+    let start = start.map(|start| entry_key(&reading.trail, start.time, &start.transaction));
+    let page = context.composite_page(object_type, &[of], limit, start.as_deref()).await.map_err(ledger)?;
+
+    let mut entries = page.items.iter().map(|(_, value)| decode(value)).collect::<Result<Vec<AuditEntry>, _>>()?;
+    let is_at_end = entries.last().is_some_and(|last| reading.from.is_some_and(|from| last.time < from));
+    entries.retain(|entry| reading.covers(entry.time));
+    let next = page.bookmark.filter(|_| !is_at_end).map(|bookmark| position_at(&bookmark)).transpose()?;
     Ok((entries, next))
 }
 
-/// Adds an entry to the trails of its patient, of the member who acted, and of the member acted upon.
+/// Adds an entry to the trails of its organisation, its patient, the member who acted, and the member acted upon.
 pub(crate) fn save_entry(
     context: &mut Context,
     entry: &AuditEntry,
     acted_upon: Option<&MemberId>,
 ) -> Result<(), Refusal> {
+    let of_organisation = Trail::OfOrganisation(entry.organisation.clone());
     let of_patient = entry.patient.clone().map(Trail::OfPatient);
     let of_members = [entry.member.as_ref(), acted_upon].into_iter().flatten().cloned().map(Trail::OfMember);
-    for trail in of_patient.into_iter().chain(of_members) {
-        put(context, trail.key(entry.time, &entry.transaction), entry)?;
+    for trail in std::iter::once(of_organisation).chain(of_patient).chain(of_members) {
+        put(context, entry_key(&trail, entry.time, &entry.transaction), entry)?;
     }
     Ok(())
 }
 
-impl Trail {
-    fn parts(&self) -> (&'static str, &MemberId) {
-        match self {
-            Self::OfPatient(patient) => (key::AUDIT_OF_PATIENT, patient),
-            Self::OfMember(member) => (key::AUDIT_OF_MEMBER, member),
-        }
-    }
-
-    fn key(&self, time: LedgerTime, transaction: &TransactionId) -> String {
-        match self {
-            Self::OfPatient(patient) => key::audit_of_patient(patient, time, transaction),
-            Self::OfMember(member) => key::audit_of_member(member, time, transaction),
-        }
+fn parts(trail: &Trail) -> (&'static str, &str) {
+    match trail {
+        Trail::OfPatient(patient) => (key::AUDIT_OF_PATIENT, patient.as_str()),
+        Trail::OfMember(member) => (key::AUDIT_OF_MEMBER, member.as_str()),
+        Trail::OfOrganisation(msp_id) => (key::AUDIT_OF_ORGANISATION, msp_id.as_str()),
     }
 }
 
-fn position(bookmark: &str) -> Result<TrailPosition, Refusal> {
+fn entry_key(trail: &Trail, time: LedgerTime, transaction: &TransactionId) -> String {
+    match trail {
+        Trail::OfPatient(patient) => key::audit_of_patient(patient, time, transaction),
+        Trail::OfMember(member) => key::audit_of_member(member, time, transaction),
+        Trail::OfOrganisation(msp_id) => key::audit_of_organisation(msp_id, time, transaction),
+    }
+}
+
+impl TrailPosition {
+    /// Where entries before this moment begin.
+    fn before(until: LedgerTime) -> Self {
+        let time = LedgerTime::from_milliseconds(until.milliseconds().saturating_sub(1));
+        let transaction = "0".repeat(64).parse().expect("64 digits are a transaction id");
+        Self { time, transaction }
+    }
+}
+
+fn position_at(bookmark: &str) -> Result<TrailPosition, Refusal> {
     let unreadable = || Refusal::new(RefusalCode::Ledger, "the peer's bookmark is not of the trail: check its version");
     let (_, attributes) = split_composite_key(bookmark).map_err(|_| unreadable())?;
     let [_, descending, transaction] = attributes.as_slice() else { return Err(unreadable()) };

@@ -140,6 +140,12 @@ keys! {
     AUDIT_OF_MEMBER "audit-of-member" audit_of_member(
         member: &MemberId, time: LedgerTime, transaction: &TransactionId
     ) [member, descending(time), transaction]
+    /// An audit entry on the trail of what an organisation did.
+    AUDIT_OF_ORGANISATION "audit-of-organisation" audit_of_organisation(
+        msp_id: &MspId, time: LedgerTime, transaction: &TransactionId
+    ) [msp_id, descending(time), transaction]
+    /// A reading of the audit.
+    READING "reading" reading(transaction: &TransactionId) [transaction]
 }
 
 /// A time written so that later ones sort first, 20 digits.

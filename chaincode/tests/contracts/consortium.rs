@@ -14,6 +14,7 @@ use fabric_msp::SigningIdentity;
 use fabric_protos::protos::ChaincodeMessage;
 use fabric_protos::protos::chaincode_message::Type;
 use healthchain_interface::*;
+use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::*;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
@@ -214,6 +215,14 @@ impl Person {
 
     pub(crate) fn audit(&self) -> AuditClient<Contract> {
         AuditClient::new(self.contract.clone())
+    }
+
+    /// The newest hundred entries of a trail; the reading itself is the first of a trail that it is on.
+    pub(crate) async fn trail(&self, trail: Trail) -> Vec<AuditEntry> {
+        let reading = self.audit().read(&ReadTrail { trail, from: None, until: None }).await.unwrap();
+        let limit = Some(100.try_into().unwrap());
+        let query = EntriesQuery { reading: reading.transaction, page_token: None, limit };
+        self.audit().entries(&query).await.unwrap().items
     }
 
     /// The status with which the chaincode answers a call whose argument is this JSON.

@@ -202,8 +202,7 @@ async fn an_organisation_that_lost_its_administrators_keys_is_given_a_new_one() 
     assert_eq!((me.role, me.organisation.as_str()), (Role::Administrator, "pharmacy"));
     let suspension = SuspendMember { member: id("admin-pharmacy"), reason: id("lost the key") };
     anna.members().suspend(&suspension).await.unwrap();
-    let query = MemberAuditQuery { member: id("anna"), page_token: None, limit: None };
-    let trail = anna.audit().of_member(&query).await.unwrap().items;
+    let trail = anna.trail(Trail::OfMember(id("anna"))).await;
     let appointed = serde_json::to_value(&trail.last().unwrap().act).unwrap();
     assert_eq!((&appointed["act"], &appointed["proposal"]), (&json!("proposal-carried"), &json!("p1")));
 }

@@ -1,6 +1,6 @@
 use fabric_client::TxValidationCode;
 use futures::StreamExt as _;
-use healthchain_interface::{GrantConsent, MemberAuditQuery, OpenLink, Opened};
+use healthchain_interface::{GrantConsent, OpenLink, Opened};
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::*;
 use serde_json::json;
@@ -96,8 +96,7 @@ async fn a_denied_opener_is_not_told_that_the_record_is_restricted() {
     consortium.publish("l1", Category::Restricted).await;
     let opened = consortium.open("pia", "l1", Purpose::Payment).await;
     assert_eq!(denial(&opened), Denial::ConsentRequired);
-    let query = MemberAuditQuery { member: id("pia"), page_token: None, limit: None };
-    let trail = consortium.person("pia").audit().of_member(&query).await.unwrap();
+    let trail = consortium.person("pia").trail(Trail::OfMember(id("pia"))).await;
     for told in [serde_json::to_string(&opened).unwrap(), serde_json::to_string(&trail).unwrap()] {
         assert!(!told.contains("restricted"), "{told}");
     }

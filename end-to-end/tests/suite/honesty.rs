@@ -3,8 +3,8 @@
 use fabric_client::{Code, Stage};
 use fabric_msp::SigningIdentity;
 use healthchain_end_to_end::{Chain, DISHONEST_FUNCTION, World, serve_dishonestly, until};
-use healthchain_interface::{GrantConsent, OpenLink, PatientAuditQuery, PermittedQuery, WithdrawLink};
-use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Role, Scope};
+use healthchain_interface::{GrantConsent, OpenLink, PermittedQuery, ReadTrail, WithdrawLink};
+use healthchain_rules::{Category, Effect, Grantee, OrganisationKind, Purpose, Role, Scope, Trail};
 use serde_json::json;
 
 const ME: &str = "Members:me";
@@ -47,8 +47,8 @@ async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
     refused(chain.consents().grant(&consent).await, "not-permitted");
     let withdrawal = WithdrawLink { link: link.clone(), reason: "none of its business".parse().unwrap() };
     refused(chain.links().withdraw(&withdrawal).await, "unknown-link");
-    let audit = PatientAuditQuery { patient: patient.id().clone(), page_token: None, limit: None };
-    refused(chain.audit().of_patient(&audit).await, "not-permitted");
+    let audit = ReadTrail { trail: Trail::OfPatient(patient.id().clone()), from: None, until: None };
+    refused(chain.audit().read(&audit).await, "not-permitted");
     refused(chain.links().custodian_envelope(&link, &1).await, "not-permitted");
     refused(chain.links().link(&link).await, "unknown-link");
 }

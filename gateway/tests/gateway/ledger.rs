@@ -222,6 +222,7 @@ impl State {
             transaction: opening.transaction.clone(),
             time: opening.time,
             organisation: opening.organisation.clone(),
+            owner: None,
             member: Some(opening.opener.clone()),
             owner: None,
             patient: Some(opening.patient.clone()),

@@ -17,6 +17,7 @@ mod openings;
 mod properties;
 mod rotations;
 mod standing;
+mod readings;
 mod stored;
 mod subscriptions;
 mod support;

@@ -1,7 +1,6 @@
 //! Who a caller is; how organisations enter and members are registered and suspended.
 
 use crate::support::*;
-use healthchain_rules::audit::{decide_reading_of_member, decide_reading_of_patient};
 use healthchain_rules::member::{Registration, decide_registration};
 use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
 use healthchain_rules::standing::{decide_reinstatement, decide_suspension};
@@ -189,28 +188,4 @@ fn suspension_and_reinstatement_are_for_administrators_of_the_same_organisation(
         ..member_of(&hospital(), "carol", Role::Clinician)
     };
     assert_eq!(code(decide_reinstatement(&adam(), Some(retired))), RefusalCode::StandingConflict);
-}
-
-#[test]
-fn a_patients_trail_is_for_the_patient() {
-    let read = |caller: &Caller| decide_reading_of_patient(caller, &id("alice"));
-    assert!(read(&alice()).is_ok());
-    for other in
-        [caller("bob", Role::Patient), caller("pam", Role::PrivacyOfficer), adam(), Caller::Custodian(hospital())]
-    {
-        assert_eq!(code(read(&other)), RefusalCode::NotPermitted);
-    }
-    assert_eq!(code(read(&suspended(alice()))), RefusalCode::MemberSuspended);
-}
-
-#[test]
-fn a_members_trail_is_for_the_member_and_its_organisations_auditors() {
-    let carol = member_of(&hospital(), "carol", Role::Clinician);
-    let read = |caller: &Caller| decide_reading_of_member(caller, Some(&carol));
-    for reader in [caller("carol", Role::Clinician), caller("pam", Role::PrivacyOfficer), adam()] {
-        assert!(read(&reader).is_ok());
-    }
-    assert_eq!(code(read(&caller("dora", Role::Clinician))), RefusalCode::NotPermitted);
-    assert_eq!(code(read(&caller_of(clinic(), "pat", Role::PrivacyOfficer))), RefusalCode::OtherOrganisation);
-    assert_eq!(code(decide_reading_of_member(&adam(), None)), RefusalCode::UnknownMember);
 }

@@ -55,6 +55,7 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Charter>(&samples["charter stopped"]);
     survives::<DayUse>(&samples["agent's day"]);
     survives::<AuditEntry>(&samples["audit entry"]);
+    survives::<Reading>(&samples["audit reading"]);
 }
 
 #[test]
@@ -175,6 +176,14 @@ fn samples() -> Value {
             owner: None,
             patient: Some(id("alice")),
             act: OpeningAct::of(&permitted).into(),
+        },
+        "audit reading": Reading {
+            transaction: hash("reading"),
+            by: id("pam"),
+            trail: Trail::OfMember(id("carol")),
+            from: Some(at(-9)),
+            until: Some(at(9)),
+            time: NOW,
         },
         "opening permitted": permitted,
         "opening denied": denied,

@@ -47,8 +47,9 @@ documented! {
     /// Of `GET /v1/patients/{patient}/consents`.
     ConsentsProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller MemberSuspended MemberRetired NotPermitted;
     /// Of both audit trails.
-    AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownMember PageTokenMismatch;
+    AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
+        UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
+        ReadingExpired PageTokenMismatch;
     /// Of `GET /v1/me`.
     MeProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller;
     /// Of `GET /v1/members/{member}`.

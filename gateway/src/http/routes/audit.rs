@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use healthchain_interface::{AuditClient, MemberAuditQuery, Page, PatientAuditQuery};
-use healthchain_rules::MemberId;
+use fabric_msp::SigningIdentity;
+use healthchain_interface::{AuditClient, EntriesQuery, Page, PageToken, ReadTrail};
 use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::{MemberId, Refusal, RefusalCode, Trail, TransactionId};
 
 use super::PageQuery;
+use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::input::{Path, Query};
@@ -14,7 +16,8 @@ use crate::http::problem::{AuditProblems, Problem};
 
 /// What was done with a patient's records and consents
 ///
-/// Newest first, across all organisations. For the patient.
+/// Newest first, across all organisations. For the patient. The first page is committed as a reading of the audit, which is the newest
+/// entry; its tokens give the other pages for an hour.
 #[utoipa::path(get, path = "/v1/patients/{patient}/audit",
     operation_id = "auditOfPatient", tag = "audit",
     params(
@@ -27,15 +30,15 @@ pub(crate) async fn of_patient(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
     Path(patient): Path<MemberId>,
-    Query(PageQuery { page_token, limit }): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    let query = PatientAuditQuery { patient, page_token, limit };
-    Ok(Json(AuditClient::new(gateway.contract(&member.signer)).of_patient(&query).await?))
+    entries(&gateway, &member.signer, Trail::OfPatient(patient), page).await
 }
 
 /// What a member did
 ///
-/// Newest first. For the member, and for administrators and privacy officers of its organisation.
+/// Newest first. For the member, and for administrators and privacy officers of its organisation. The first page is committed as a
+/// reading of the audit, which the member sees; its tokens give the other pages for an hour.
 #[utoipa::path(get, path = "/v1/members/{member}/audit",
     operation_id = "auditOfMember", tag = "audit",
     params(
@@ -48,8 +51,41 @@ pub(crate) async fn of_member(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(caller): MemberCaller,
     Path(member): Path<MemberId>,
-    Query(PageQuery { page_token, limit }): Query<PageQuery>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    let query = MemberAuditQuery { member, page_token, limit };
-    Ok(Json(AuditClient::new(gateway.contract(&caller.signer)).of_member(&query).await?))
+    entries(&gateway, &caller.signer, Trail::OfMember(member), page).await
+}
+
+/// The first page makes the reading; a later one's token names it.
+async fn entries(
+    gateway: &Gateway,
+    signer: &SigningIdentity,
+    trail: Trail,
+    PageQuery { page_token, limit }: PageQuery,
+) -> Result<Json<Page<AuditEntry>>, Problem> {
+    let audit = AuditClient::new(gateway.contract(signer));
+    let (reading, page_token) = match page_token {
+        Some(token) => {
+            let (reading, token) = split(&token).ok_or_else(|| Failure::Refused(not_of_a_reading()))?;
+            (reading, Some(token))
+        }
+        None => (audit.read(&ReadTrail { trail, from: None, until: None }).await?.transaction, None),
+    };
+    let page = audit.entries(&EntriesQuery { reading: reading.clone(), page_token, limit }).await?;
+    let next_page_token = page.next_page_token.map(|token| join(&reading, &token)).transpose()?;
+    Ok(Json(Page { next_page_token, ..page }))
+}
+
+/// A token of these routes is the reading's 64 digits and the ledger's token.
+fn join(reading: &TransactionId, token: &PageToken) -> Result<PageToken, Failure> {
+    format!("{reading}{}", token.as_str()).try_into().map_err(|error| Failure::Refused(Refusal::from(error)))
+}
+
+fn split(token: &PageToken) -> Option<(TransactionId, PageToken)> {
+    let (reading, token) = token.as_str().split_at_checked(64)?;
+    Some((reading.parse().ok()?, token.to_owned().try_into().ok()?))
+}
+
+fn not_of_a_reading() -> Refusal {
+    Refusal::new(RefusalCode::PageTokenMismatch, "use a page token with the query that gave it")
 }
