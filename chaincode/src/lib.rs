@@ -24,11 +24,6 @@ mod transaction;
 
 use fabric_contract::Chaincode;
 use healthchain_interface as interface;
-use healthchain_interface::{
-    AuditDispatcher, ConsentsDispatcher, DelegationsDispatcher, EmergenciesDispatcher, GovernanceDispatcher,
-    LinksDispatcher, MembersDispatcher, NotarizationsDispatcher, OrganisationsDispatcher, RecoveriesDispatcher,
-    RequestsDispatcher, SubscriptionsDispatcher,
-};
 
 /// The chaincode with its contracts, ready to be served.
 pub fn chaincode() -> Chaincode {
@@ -44,16 +39,6 @@ pub fn chaincode() -> Chaincode {
         .contract(interface::SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
         .contract(interface::AuditDispatcher::new(audit::AuditContract))
         .contract(interface::AgentsDispatcher::new(agents::AgentContract))
-        .contract(LinksDispatcher::new(links::LinkContract))
-        .contract(OrganisationsDispatcher::new(organisations::OrganisationContract))
-        .contract(GovernanceDispatcher::new(governance::GovernanceContract))
-        .contract(MembersDispatcher::new(members::MemberContract))
-        .contract(DelegationsDispatcher::new(delegations::DelegationContract))
-        .contract(RecoveriesDispatcher::new(recoveries::RecoveryContract))
-        .contract(ConsentsDispatcher::new(consents::ConsentContract))
-        .contract(NotarizationsDispatcher::new(notarizations::NotarizationContract))
-        .contract(SubscriptionsDispatcher::new(subscriptions::SubscriptionContract))
-        .contract(RequestsDispatcher::new(requests::RequestContract))
-        .contract(EmergenciesDispatcher::new(emergencies::EmergencyContract))
-        .contract(AuditDispatcher::new(audit::AuditContract))
+        .contract(interface::RequestsDispatcher::new(requests::RequestContract))
+        .contract(interface::EmergenciesDispatcher::new(emergencies::EmergencyContract))
 }
