@@ -19,6 +19,22 @@ impl Chain {
         Self { contract: contract.conflict_retries(5) }
     }
 
+    /// The channel's blocks as the peer keeps them, the first one first.
+    pub async fn blocks(&self) -> Vec<Vec<u8>> {
+        let (client, channel) = (self.contract.client(), self.contract.channel());
+        let height = client.chain_info(channel).await.expect("the peer tells its height").height;
+        let (system, own) = (client.contract(channel, "qscc"), client.identity().msp_id());
+        let block = |number: u64| {
+            let arguments = vec![channel.into(), number.to_string().into()];
+            system.proposal("GetBlockByNumber", arguments).endorsing_organisations([own]).evaluate()
+        };
+        let mut blocks = Vec::new();
+        for number in 0..height {
+            blocks.push(block(number).await.expect("the peer has its blocks"));
+        }
+        blocks
+    }
+
     /// Links.
     pub fn links(&self) -> LinksClient<Contract> {
         LinksClient::new(self.contract.clone())

@@ -35,11 +35,24 @@ impl World {
     /// # Errors
     /// When a component does not become ready.
     pub async fn start(folder: &Path) -> Result<Self, NetworkError> {
-        let programs = Programs::find().map_err(|source| NetworkError::File { path: folder.into(), source })?;
-        let network = |progress| Network::new(consortium(), folder, ledger_kind(), programs.clone(), progress);
-        network(Progress::Quiet)?.clean().await?;
-        network(Progress::Lines)?.up().await?;
-        let network = network(Progress::Quiet)?;
+        network(consortium(), folder, Progress::Quiet)?.clean().await?;
+        Self::up(consortium(), folder, Progress::Lines).await
+    }
+
+    /// Starts another network beside, on ports of its own, with the chaincode in this version; what stands in the folder goes on.
+    ///
+    /// # Errors
+    /// When a component does not become ready.
+    pub async fn start_beside(folder: &Path, version: u64) -> Result<Self, NetworkError> {
+        let mut consortium = consortium().with_port_offset(PORT_OFFSET).expect("the ports exist");
+        consortium.chaincode.version = version.to_string();
+        consortium.chaincode.sequence = version;
+        Self::up(consortium, folder, Progress::Quiet).await
+    }
+
+    async fn up(consortium: Consortium, folder: &Path, progress: Progress) -> Result<Self, NetworkError> {
+        network(consortium.clone(), folder, progress)?.up().await?;
+        let network = network(consortium, folder, Progress::Quiet)?;
         Ok(Self { peers: Peers::of(&network), network, patients: AtomicUsize::new(0) })
     }
 
@@ -121,6 +134,11 @@ impl World {
     }
 }
 
+fn network(consortium: Consortium, folder: &Path, progress: Progress) -> Result<Network, NetworkError> {
+    let programs = Programs::find().map_err(|source| NetworkError::File { path: folder.into(), source })?;
+    Network::new(consortium, folder, ledger_kind(), programs, progress)
+}
+
 /// The consortium that we ship, on other ports and with more people.
 fn consortium() -> Consortium {
     let mut shape: toml::Table = include_str!("../../network/consortium.toml").parse().expect("we ship valid TOML");
@@ -129,7 +147,14 @@ fn consortium() -> Consortium {
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
             Some("patient-services") => (0..PATIENTS).map(|number| (patient_id(number), "patient")).collect(),
             Some("primary-care") => {
-                vec![("e2e-clinician-2".into(), "clinician"), ("e2e-clinician-3".into(), "clinician")]
+                vec![
+                    ("e2e-clinician-2".into(), "clinician"),
+                    ("e2e-clinician-3".into(), "clinician"),
+                    ("e2e-hospital-maintainer".into(), "maintainer"),
+                ]
+            }
+            Some("secondary-care") => {
+                vec![("e2e-privacy-officer".into(), "privacy-officer"), ("e2e-clinic-maintainer".into(), "maintainer")]
             }
             Some("payer") => vec![("e2e-officer-2".into(), "payer-officer")],
             _ => vec![],

@@ -21,10 +21,10 @@ mod subscriptions;
 pub use healthchain_rules as rules;
 
 pub use agents::{Agent, Agents, AgentsClient, AgentsDispatcher, DeployAgent, StopAgent};
+pub use audit::{Audit, AuditClient, AuditDispatcher, EntriesQuery, ReadTrail};
 pub use consents::{
     ConsentQuery, Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, PatientConsentsQuery, RevokeConsent,
 };
-pub use audit::{Audit, AuditClient, AuditDispatcher, EntriesQuery, ReadTrail};
 pub use delegations::{
     Delegate, Delegations, DelegationsClient, DelegationsDispatcher, EndDelegation, GuardianDelegationsQuery,
     PatientDelegationsQuery,

@@ -5,11 +5,14 @@
 
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
 
+mod busy;
 mod faults;
 mod honesty;
+mod privacy;
 mod refusals;
 mod second_lock;
 mod story;
+mod upgrade;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
     let programs = programs.parent().expect("a program is in a folder");
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
-        [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, faults::PROMISES].concat();
+        [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
+    promises.extend([faults::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

@@ -222,7 +222,6 @@ impl State {
             transaction: opening.transaction.clone(),
             time: opening.time,
             organisation: opening.organisation.clone(),
-            owner: None,
             member: Some(opening.opener.clone()),
             owner: None,
             patient: Some(opening.patient.clone()),
