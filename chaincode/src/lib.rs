@@ -3,6 +3,7 @@
 //! What a function may do is decided in `healthchain_rules`; how state lies on the ledger is known in `storage` alone.
 
 mod agents;
+mod amendments;
 mod audit;
 mod caller;
 mod consents;
@@ -29,6 +30,7 @@ use healthchain_interface as interface;
 pub fn chaincode() -> Chaincode {
     Chaincode::new()
         .contract(interface::LinksDispatcher::new(links::LinkContract))
+        .contract(interface::AmendmentsDispatcher::new(amendments::AmendmentContract))
         .contract(interface::OrganisationsDispatcher::new(organisations::OrganisationContract))
         .contract(interface::GovernanceDispatcher::new(governance::GovernanceContract))
         .contract(interface::MembersDispatcher::new(members::MemberContract))

@@ -4,6 +4,7 @@
 //! re-exported here.
 
 mod agents;
+mod amendments;
 mod audit;
 mod consents;
 mod delegations;
@@ -21,6 +22,10 @@ mod subscriptions;
 pub use healthchain_rules as rules;
 
 pub use agents::{Agent, Agents, AgentsClient, AgentsDispatcher, DeployAgent, StopAgent};
+pub use amendments::{
+    Amendments, AmendmentsClient, AmendmentsDispatcher, AmendmentsQuery, ApproveAmendment, ProposeAmendment,
+    RejectAmendment, WithdrawAmendment,
+};
 pub use audit::{Audit, AuditClient, AuditDispatcher, EntriesQuery, ReadTrail};
 pub use consents::{
     ConsentQuery, Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, PatientConsentsQuery, RevokeConsent,
@@ -37,8 +42,8 @@ pub use governance::{
     ProposeChange,
 };
 pub use links::{
-    AddEnvelope, Links, LinksClient, LinksDispatcher, OpenLink, Opened, PermittedLink, PermittedQuery, PublishLink,
-    RecipientsQuery, WithdrawLink,
+    AddEnvelope, EraseLink, Links, LinksClient, LinksDispatcher, OpenLink, Opened, PermittedLink, PermittedQuery,
+    PublishLink, RecipientsQuery, VersionsQuery, WithdrawLink,
 };
 pub use members::{
     AttestIdentity, AttestationsQuery, Me, Members, MembersClient, MembersDispatcher, NewMember,

@@ -1,7 +1,7 @@
 use fabric_contract::{Context, contract};
 use healthchain_rules::{
-    Category, Commitment, ContentHash, Envelope, LedgerTime, Link, LinkId, MediaType, MemberId, MspId, Opening,
-    Provision, Purpose, Reason, Recipient, Refusal, TransactionId,
+    Category, Commitment, ContentHash, Envelope, ErasureReceipt, LedgerTime, Link, LinkId, MediaType, MemberId, MspId,
+    Opening, Provision, Purpose, Reason, Recipient, Refusal, TransactionId, VersionOfLink,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,9 +118,36 @@ pub struct WithdrawLink {
     pub link: LinkId,
     /// Why; stays on the ledger for ever.
     pub reason: Reason,
+    /// The link that replaces it, if one does: another active link of the same patient and publisher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<LinkId>,
 }
 
-/// Access links: publishing, finding, opening and withdrawing them.
+/// Asks for the former versions of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionsQuery {
+    /// Of which link.
+    pub link: LinkId,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// Items at most, 1 to 100, 20 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// Erases a link of the caller's organisation, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseLink {
+    /// Which.
+    pub link: LinkId,
+    /// Why; stays on the ledger for ever.
+    pub reason: Reason,
+}
+
+/// Access links: publishing, finding, opening, withdrawing and erasing them.
 #[contract(name = "Links")]
 pub trait Links {
     /// Whom an envelope may be sealed to at publication: the patient, the caller's organisation, and every organisation and
@@ -136,6 +163,14 @@ pub trait Links {
     /// One link; for its patient, its publisher's members and gateway, and whoever may open it now. For all others it is unknown.
     #[evaluate]
     async fn link(&self, context: &Context, link: LinkId) -> Result<Link, Refusal>;
+
+    /// A version of a link, the current or a former one; for those who may know of the link.
+    #[evaluate]
+    async fn version(&self, context: &Context, link: LinkId, number: u32) -> Result<VersionOfLink, Refusal>;
+
+    /// A link's former versions, the latest first; for those who may know of the link.
+    #[evaluate]
+    async fn versions(&self, context: &Context, query: VersionsQuery) -> Result<Page<VersionOfLink>, Refusal>;
 
     /// A patient's links that the caller may open now for a purpose, by category and newest first.
     #[evaluate]
@@ -173,4 +208,18 @@ pub trait Links {
     /// with the same reason is harmless.
     #[submit]
     async fn withdraw(&self, context: &mut Context, call: WithdrawLink) -> Result<Link, Refusal>;
+
+    /// Erases a link of the caller's organisation: no envelope of any version stays in the ledger's state, and nothing more can be
+    /// done to the link. For privacy officers. Gives the receipt; repeating it with the same reason is harmless.
+    #[submit]
+    async fn erase(&self, context: &mut Context, call: EraseLink) -> Result<ErasureReceipt, Refusal>;
+
+    /// Says on an erased link's receipt that its content is gone from the publisher's store. For the publisher's gateway, once it
+    /// has removed it. Repeating it is harmless.
+    #[submit]
+    async fn confirm_destruction(&self, context: &mut Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
+
+    /// The receipt of a link's erasure; for the patient and the publisher's members and gateway.
+    #[evaluate]
+    async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
 }

@@ -4,10 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentAct;
+use crate::amendment::AmendmentAct;
 use crate::consent::ConsentAct;
 use crate::delegation::DelegationAct;
 use crate::emergency::EmergencyAct;
 use crate::envelope::EnvelopeAct;
+use crate::erasure::ErasureAct;
 use crate::governance::GovernanceAct;
 use crate::identifier::{MemberId, MspId, TransactionId};
 use crate::link::LinkAct;
@@ -69,6 +71,8 @@ acts! {
     Delegation(DelegationAct)
     Recovery(RecoveryAct)
     Link(LinkAct)
+    Amendment(AmendmentAct)
+    Erasure(ErasureAct)
     Opening(OpeningAct)
     Envelope(EnvelopeAct)
     Consent(ConsentAct)

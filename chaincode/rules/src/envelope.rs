@@ -216,7 +216,7 @@ pub(crate) fn require_care_organisation(organisation: &Organisation) -> Result<(
     if organisation.kind.is_care() && organisation.encryption_key().is_some() {
         Ok(())
     } else {
-        Err(Refusal::new(RefusalCode::NotPermitted, "only active care organisations publish links"))
+        Err(Refusal::new(RefusalCode::NotPermitted, "only active care organisations do this"))
     }
 }
 

@@ -7,6 +7,8 @@
 //! Values are parsed once, at the edge: a [`LinkId`] that exists is well formed.
 
 pub mod agent;
+pub mod amending;
+pub mod amendment;
 pub mod attestation;
 pub mod audit;
 pub mod category;
@@ -17,6 +19,7 @@ pub mod delegation;
 pub mod emergency;
 pub mod entitlement;
 pub mod envelope;
+pub mod erasure;
 pub mod event;
 pub mod governance;
 pub mod group;
@@ -42,6 +45,7 @@ pub mod subscription;
 pub mod time;
 
 pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
+pub use amendment::{Amendment, AmendmentStanding, AmendmentState, AmendmentView, OpenAmendments, Opinion, Voice};
 pub use category::Category;
 pub use change::{Affairs, Change, Execution};
 pub use consent::{Consent, ConsentBook, ConsentState, Decider, Effect, Grantee, Scope, Terms};
@@ -49,6 +53,7 @@ pub use delegation::{Delegation, DelegationState, Power};
 pub use emergency::{Docket, Emergency, EmergencyState, Finding};
 pub use entitlement::Grounds;
 pub use envelope::{Envelope, Holder, Recipient};
+pub use erasure::{Destroyed, DestroyedVersion, Destruction, ErasureReceipt, Remains};
 pub use event::LedgerEvent;
 pub use governance::{Choice, Proposal, ProposalState, Vote};
 pub use group::{Authority, Basis, Explanation, Group, GroupState, Groups, Privileges};
@@ -58,7 +63,7 @@ pub use identifier::{
     ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId,
     TransactionId,
 };
-pub use link::{Content, Link, LinkState, Version};
+pub use link::{Content, Link, LinkState, Version, VersionOfLink};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};
 pub use opening::{Decision, Denial, Exception, Opening, Provision, Rule};
 pub use organisation::{EncryptionKey, Organisation, OrganisationKind, OrganisationState};

@@ -16,6 +16,10 @@ pub const SEALED_CHARACTERS: usize = 2048;
 pub const CONTENT_BYTES: u64 = 1 << 32;
 /// Envelopes that one publication may bring.
 pub const ENVELOPES: usize = 64;
+/// Versions that one link may have.
+pub const VERSIONS: u32 = 9_999;
+/// Amendments of one link that may be open at the same time.
+pub const OPEN_AMENDMENTS: usize = 16;
 /// Organisations that one consortium may found.
 pub const ORGANISATIONS: usize = 64;
 /// Days within which a proposal is voted on.

@@ -7,7 +7,7 @@ use crate::category::Category;
 use crate::consent::Wanted;
 use crate::entitlement::{Entitlement, Grounds, entitlement};
 use crate::envelope::{self, Envelope, Recipient};
-use crate::identifier::{Commitment, ContentHash, LinkId, Malformed, MediaType, MemberId, MspId, Reason};
+use crate::identifier::{AmendmentId, Commitment, ContentHash, LinkId, Malformed, MediaType, MemberId, MspId, Reason};
 use crate::limit;
 use crate::member::{Actor, Caller, Member};
 use crate::outcome::Outcome;
@@ -48,6 +48,19 @@ pub struct Version {
     pub by: MemberId,
     /// When.
     pub at: LedgerTime,
+    /// The amendment that brought it; none for the first version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<AmendmentId>,
+}
+
+/// A version of a link, which stays visible when another one has taken its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VersionOfLink {
+    /// The version.
+    pub version: Version,
+    /// Since when another one has its place; absent for the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded: Option<LedgerTime>,
 }
 
 /// What anybody may know of the encrypted content.
@@ -75,6 +88,18 @@ pub enum LinkState {
         at: LedgerTime,
         /// Why.
         reason: Reason,
+        /// The link that replaces it, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded_by: Option<LinkId>,
+    },
+    /// Erased by its publisher: opens to nobody, and nothing more can be done to it.
+    Erased {
+        /// The privacy officer who erased it.
+        by: MemberId,
+        /// When.
+        at: LedgerTime,
+        /// Why.
+        reason: Reason,
     },
 }
 
@@ -97,6 +122,9 @@ pub enum LinkAct {
         link: LinkId,
         /// Why.
         reason: Reason,
+        /// The link that replaces it, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        superseded_by: Option<LinkId>,
     },
 }
 
@@ -124,11 +152,12 @@ pub struct MayPublish(());
 pub struct MayWithdraw(());
 
 /// Whether the caller may publish this link: a clinician of an active care organisation, about a patient, with envelopes for the
-/// patient, for the own organisation, and for nobody who is not among `recipients`.
+/// patient, for the own organisation, and for nobody who is not among `recipients`. `existing` is the link that has the id already,
+/// with its first version.
 pub fn decide_publication(
     caller: &Caller,
     patient: Option<&Member>,
-    existing: Option<&Link>,
+    existing: Option<(&Link, &Version)>,
     recipients: &[Recipient],
     draft: Draft,
     envelopes: &[Envelope],
@@ -136,9 +165,7 @@ pub fn decide_publication(
 ) -> Result<Outcome<Link, MayPublish>, Refusal> {
     let actor = require_publisher(caller)?;
     let patient = require_patient(patient)?;
-    if !(1..=limit::CONTENT_BYTES).contains(&draft.content.length) {
-        return Err(Malformed::new("a content's length", "1 to 4294967296 bytes").into());
-    }
+    draft.content.require_length()?;
     let link = Link {
         id: draft.id,
         patient: draft.patient,
@@ -151,11 +178,14 @@ pub fn decide_publication(
             commitment: draft.commitment,
             by: actor.member.id.clone(),
             at,
+            amendment: None,
         },
         state: LinkState::Active,
     };
-    if let Some(existing) = existing {
-        return if link.is_published_as(existing) {
+    if let Some((existing, first)) = existing {
+        return if matches!(existing.state, LinkState::Erased { .. }) {
+            Err(erased())
+        } else if link.is_published_as(existing, first) {
             Ok(Outcome::Repeated(existing.clone()))
         } else {
             Err(Refusal::new(RefusalCode::LinkExists, "the link's id is taken: choose another"))
@@ -166,35 +196,44 @@ pub fn decide_publication(
 }
 
 /// Whether the caller may withdraw this link: a clinician of its publisher. To those who have nothing to do with it, it is unknown.
+/// `superseding` is the link that `superseded_by` names: another active one of the same patient and publisher.
 pub fn decide_withdrawal(
     caller: &Caller,
     link: Option<Link>,
+    superseded_by: Option<LinkId>,
+    superseding: Option<&Link>,
     reason: Reason,
     at: LedgerTime,
 ) -> Result<Outcome<Link, MayWithdraw>, Refusal> {
-    let actor = caller.active_member()?;
-    let link = link.ok_or_else(unknown_link)?;
-    if link.publisher != actor.organisation.msp_id {
-        return Err(if link.patient == actor.member.id {
-            Refusal::new(
-                RefusalCode::OtherOrganisation,
-                "only the publisher withdraws a link: deny access by a consent instead",
-            )
-        } else {
-            unknown_link()
-        });
-    }
-    caller.permitted_member(Permission::WithdrawLink)?;
+    let (actor, link) = require_own(caller, link, Permission::WithdrawLink)?;
     match &link.state {
         LinkState::Active => {
-            let state = LinkState::Withdrawn { by: actor.member.id.clone(), at, reason };
+            if let Some(wanted) = &superseded_by {
+                require_superseding(&link, superseding.filter(|found| found.id == *wanted))?;
+            }
+            let state = LinkState::Withdrawn { by: actor.member.id.clone(), at, reason, superseded_by };
             Ok(Outcome::Decided(Link { state, ..link }, MayWithdraw(())))
         }
-        LinkState::Withdrawn { reason: standing, .. } if *standing == reason => Ok(Outcome::Repeated(link)),
+        LinkState::Withdrawn { reason: standing, superseded_by: named, .. }
+            if *standing == reason && *named == superseded_by =>
+        {
+            Ok(Outcome::Repeated(link))
+        }
         LinkState::Withdrawn { .. } => {
             Err(Refusal::new(RefusalCode::LinkWithdrawn, "the link is withdrawn already, for another reason"))
         }
+        LinkState::Erased { .. } => Err(erased()),
     }
+}
+
+/// The version of a link that has this number: the current one, or the former one that was found.
+pub fn version(link: Link, number: u32, former: Option<VersionOfLink>) -> Result<VersionOfLink, Refusal> {
+    if link.current.number == number {
+        return Ok(VersionOfLink { version: link.current, superseded: None });
+    }
+    former
+        .filter(|former| former.version.number == number)
+        .ok_or_else(|| Refusal::new(RefusalCode::UnknownVersion, "the link has no such version"))
 }
 
 /// Whether the caller may know of this link: its patient, its publisher's members and gateway, and whoever may open it now for
@@ -231,13 +270,23 @@ impl Link {
         }
     }
 
-    /// Whether both are one publication: the same facts, whoever of the publisher's members sent them and when.
-    fn is_published_as(&self, other: &Self) -> bool {
+    /// Refuses a link that is withdrawn or erased.
+    pub fn require_active(&self) -> Result<(), Refusal> {
+        match self.state {
+            LinkState::Active => Ok(()),
+            LinkState::Withdrawn { .. } => Err(Refusal::new(RefusalCode::LinkWithdrawn, "the link is withdrawn")),
+            LinkState::Erased { .. } => Err(erased()),
+        }
+    }
+
+    /// Whether both are one publication: the same facts, whoever of the publisher's members sent them and when, and whatever
+    /// amendments followed the other's first version.
+    fn is_published_as(&self, other: &Self, first: &Version) -> bool {
         self.patient == other.patient
             && self.category == other.category
             && self.publisher == other.publisher
-            && self.current.content == other.current.content
-            && self.current.commitment == other.current.commitment
+            && self.current.content == first.content
+            && self.current.commitment == first.commitment
     }
 
     fn opens_to(&self, actor: &Actor, grounds: &Grounds, at: LedgerTime) -> bool {
@@ -248,6 +297,55 @@ impl Link {
                 matches!(found, Entitlement::Entitled { .. })
             })
     }
+}
+
+impl Content {
+    pub(crate) fn require_length(&self) -> Result<(), Malformed> {
+        if (1..=limit::CONTENT_BYTES).contains(&self.length) {
+            Ok(())
+        } else {
+            Err(Malformed::new("a content's length", "1 to 4294967296 bytes"))
+        }
+    }
+}
+
+/// The caller and the link, if it is one of the caller's organisation and the caller has the permission. To those who have nothing
+/// to do with it, it is unknown.
+pub(crate) fn require_own(
+    caller: &Caller,
+    link: Option<Link>,
+    permission: Permission,
+) -> Result<(&Actor, Link), Refusal> {
+    let actor = caller.active_member()?;
+    let link = link.ok_or_else(unknown_link)?;
+    if link.publisher != actor.organisation.msp_id {
+        return Err(if link.patient == actor.member.id {
+            let detail = "only the publisher changes a link: deny access by a consent instead";
+            Refusal::new(RefusalCode::OtherOrganisation, detail)
+        } else {
+            unknown_link()
+        });
+    }
+    Ok((caller.permitted_member(permission)?, link))
+}
+
+fn erased() -> Refusal {
+    Refusal::new(RefusalCode::LinkErased, "the link is erased")
+}
+
+fn require_superseding(link: &Link, superseding: Option<&Link>) -> Result<(), Refusal> {
+    let is_fit = |found: &&Link| {
+        found.id != link.id
+            && found.patient == link.patient
+            && found.publisher == link.publisher
+            && found.state == LinkState::Active
+    };
+    superseding.filter(is_fit).map(|_| ()).ok_or_else(|| {
+        Refusal::new(
+            RefusalCode::SupersedingLink,
+            "a link is superseded by another active link of the same patient and publisher: publish that one first",
+        )
+    })
 }
 
 fn require_publisher(caller: &Caller) -> Result<&Actor, Refusal> {

@@ -364,6 +364,7 @@ fn decide_for(opener: &Actor, link: &Link, grounds: &Grounds, purpose: Purpose, 
     match link.state {
         LinkState::Active => {}
         LinkState::Withdrawn { .. } => return denied(Denial::LinkWithdrawn, None),
+        LinkState::Erased { .. } => return denied(Denial::LinkErased, None),
     }
     match entitlement(opener.subject(), link.wanted(), grounds, purpose, at) {
         Entitlement::Entitled { provision, through } => match opener.recipient(through) {

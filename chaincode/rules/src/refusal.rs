@@ -157,6 +157,14 @@ refusal_codes! {
     LinkExists 409 "link-exists"
     /// The link is withdrawn.
     LinkWithdrawn 409 "link-withdrawn"
+    /// The link is erased.
+    LinkErased 409 "link-erased"
+    /// The link is not erased.
+    LinkNotErased 409 "link-not-erased"
+    /// What is to supersede the link is not another active link of the same patient and publisher.
+    SupersedingLink 409 "superseding-link"
+    /// No such version of the link.
+    UnknownVersion 404 "unknown-version"
     /// An envelope that publication needs is missing: the patient's or the publisher's.
     EnvelopeMissing 400 "envelope-missing"
     /// An envelope is for somebody who is not entitled, for an old key, or there twice.
@@ -166,6 +174,20 @@ refusal_codes! {
     /// The opening is not permitted any more.
     OpeningNotInForce 403 "opening-not-in-force"
     // Amendments.
+    /// No such amendment, or none that the caller may know of.
+    UnknownAmendment 404 "unknown-amendment"
+    /// The id is taken by an amendment with other facts.
+    AmendmentExists 409 "amendment-exists"
+    /// The link has another version by now than the one that was to be amended.
+    AmendmentConflict 409 "amendment-conflict"
+    /// The amendment took effect, was rejected or withdrawn, or was not decided in time.
+    AmendmentClosed 409 "amendment-closed"
+    /// The organisation has said otherwise about the amendment already.
+    VoiceGiven 409 "voice-given"
+    /// The link has as many open amendments as there may be.
+    TooManyAmendments 409 "too-many-amendments"
+    /// The link has as many versions as there may be.
+    TooManyVersions 409 "too-many-versions"
     // Emergencies.
     /// No such emergency access, or none that the caller may know of.
     UnknownEmergency 404 "unknown-emergency"

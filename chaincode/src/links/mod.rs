@@ -1,16 +1,22 @@
 //! The contract `Links`: one file a group of functions.
 
 mod envelopes;
+mod erasure;
 mod listing;
 mod opening;
 mod publication;
+mod versions;
 
 use fabric_contract::Context;
 use healthchain_interface::{
-    AddEnvelope, Links, OpenLink, Opened, Page, PermittedLink, PermittedQuery, PublishLink, RecipientsQuery,
-    WithdrawLink,
+    AddEnvelope, EraseLink, Links, OpenLink, Opened, Page, PermittedLink, PermittedQuery, PublishLink, RecipientsQuery,
+    VersionsQuery, WithdrawLink,
 };
-use healthchain_rules::{Envelope, Link, LinkId, Opening, Recipient, Refusal, TransactionId};
+use healthchain_rules::{
+    Envelope, ErasureReceipt, Link, LinkId, Opening, Recipient, Refusal, TransactionId, VersionOfLink,
+};
+
+pub(crate) use publication::load_recipients;
 
 pub(crate) struct LinkContract;
 
@@ -25,6 +31,14 @@ impl Links for LinkContract {
 
     async fn link(&self, context: &Context, link: LinkId) -> Result<Link, Refusal> {
         listing::link(context, link).await
+    }
+
+    async fn version(&self, context: &Context, link: LinkId, number: u32) -> Result<VersionOfLink, Refusal> {
+        versions::version(context, link, number).await
+    }
+
+    async fn versions(&self, context: &Context, query: VersionsQuery) -> Result<Page<VersionOfLink>, Refusal> {
+        versions::versions(context, query).await
     }
 
     async fn permitted(&self, context: &Context, query: PermittedQuery) -> Result<Page<PermittedLink>, Refusal> {
@@ -57,5 +71,17 @@ impl Links for LinkContract {
 
     async fn withdraw(&self, context: &mut Context, call: WithdrawLink) -> Result<Link, Refusal> {
         publication::withdraw(context, call).await
+    }
+
+    async fn erase(&self, context: &mut Context, call: EraseLink) -> Result<ErasureReceipt, Refusal> {
+        erasure::erase(context, call).await
+    }
+
+    async fn confirm_destruction(&self, context: &mut Context, link: LinkId) -> Result<ErasureReceipt, Refusal> {
+        erasure::confirm_destruction(context, link).await
+    }
+
+    async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal> {
+        erasure::receipt(context, link).await
     }
 }

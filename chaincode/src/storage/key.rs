@@ -3,8 +3,8 @@
 
 use fabric_contract::composite_key;
 use healthchain_rules::{
-    Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId, NotarizedHash, OrderId,
-    PlanId, ProposalId, RequestId, TransactionId,
+    AmendmentId, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId,
+    NotarizedHash, OrderId, PlanId, ProposalId, RequestId, TransactionId,
 };
 
 macro_rules! keys {
@@ -68,12 +68,25 @@ keys! {
     LINK_OF_PATIENT "link-of-patient" link_of_patient(
         patient: &MemberId, category: Category, published: LedgerTime, link: &LinkId
     ) [patient, category.as_str(), descending(published), link]
+    /// A former version of a link.
+    LINK_VERSION "link-version" link_version(link: &LinkId, number: u32) [link, latest_first(number)]
+    /// What was destroyed when a link was erased.
+    ERASURE_RECEIPT "erasure-receipt" erasure_receipt(link: &LinkId) [link]
     /// An envelope for one key.
     ENVELOPE "envelope" envelope(link: &LinkId, version: u32, recipient_key_hash: &KeyHash)
         [link, ordered(version), recipient_key_hash]
     /// An opening.
     OPENING "opening" opening(transaction: &TransactionId) [transaction]
     // Amendments.
+    /// An amendment.
+    AMENDMENT "amendment" amendment(id: &AmendmentId) [id]
+    /// The id of an amendment of a link.
+    AMENDMENT_OF_LINK "amendment-of-link" amendment_of_link(link: &LinkId, time: LedgerTime, amendment: &AmendmentId)
+        [link, descending(time), amendment]
+    /// A link's amendments that may still be open.
+    OPEN_AMENDMENTS "open-amendments" open_amendments(link: &LinkId) [link]
+    /// The envelopes that wait for an amendment's activation.
+    AMENDMENT_ENVELOPES "amendment-envelopes" amendment_envelopes(amendment: &AmendmentId) [amendment]
     // Emergencies.
     /// An emergency access.
     EMERGENCY "emergency" emergency(id: &TransactionId) [id]
@@ -180,6 +193,16 @@ pub(super) fn chronological_time(text: &str) -> Option<LedgerTime> {
 /// A number written so that lower ones sort first.
 fn ordered(number: u32) -> String {
     format!("{number:010}")
+}
+
+/// A number written so that higher ones sort first.
+fn latest_first(number: u32) -> String {
+    ordered(u32::MAX - number)
+}
+
+/// The number that [`latest_first`] wrote.
+pub(super) fn number(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok().map(|inverted| u32::MAX - inverted)
 }
 
 fn key(object_type: &str, attributes: &[&str]) -> String {

@@ -4,12 +4,14 @@
 //! Every value is `{"v":1,"value":…}`. A chaincode that changes a value's shape raises `v` and reads the older ones still.
 
 pub(crate) mod agent;
+pub(crate) mod amendment;
 pub(crate) mod audit;
 pub(crate) mod charge;
 pub(crate) mod consent;
 pub(crate) mod delegation;
 pub(crate) mod emergency;
 pub(crate) mod envelope;
+pub(crate) mod erasure;
 pub(crate) mod governance;
 pub(crate) mod grantee;
 pub(crate) mod group;

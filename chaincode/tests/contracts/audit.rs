@@ -35,7 +35,7 @@ async fn some_history() -> Consortium {
     consortium.grant(to_payer("c1", Effect::Permit)).await;
     consortium.open("pia", "l1", Purpose::Payment).await;
     consortium.person("alice").consents().revoke(&revocation("c1")).await.unwrap();
-    let withdrawal = WithdrawLink { link: id("l1"), reason: id("replaced") };
+    let withdrawal = WithdrawLink { link: id("l1"), reason: id("replaced"), superseded_by: None };
     consortium.person("carol").links().withdraw(&withdrawal).await.unwrap();
     consortium
 }

@@ -94,7 +94,7 @@ async fn an_opening_is_not_in_force_after_a_revocation_a_suspension_or_a_withdra
             "revocation" => drop(consortium.person("alice").consents().revoke(&revocation("c1")).await.unwrap()),
             "suspension" => consortium.suspend("pia", "payer").await,
             _ => {
-                let call = WithdrawLink { link: id("l1"), reason: id("wrong patient") };
+                let call = WithdrawLink { link: id("l1"), reason: id("wrong patient"), superseded_by: None };
                 consortium.person("carol").links().withdraw(&call).await.unwrap();
             }
         }

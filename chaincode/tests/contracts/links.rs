@@ -15,7 +15,7 @@ async fn listed(consortium: &Consortium, who: &str, purpose: Purpose) -> Vec<Str
 }
 
 fn withdrawal(link: &str) -> WithdrawLink {
-    WithdrawLink { link: id(link), reason: id("wrong patient") }
+    WithdrawLink { link: id(link), reason: id("wrong patient"), superseded_by: None }
 }
 
 #[tokio::test]

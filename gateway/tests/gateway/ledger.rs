@@ -172,6 +172,7 @@ impl State {
                 commitment: call.commitment,
                 by: by.clone(),
                 at: now(),
+                amendment: None,
             },
             state: LinkState::Active,
         };

@@ -4,7 +4,7 @@ use crate::support::*;
 use healthchain_rules::envelope::{
     AdditionState, decide_adding, decide_addition, decide_asking, decide_reading_own, recipients,
 };
-use healthchain_rules::link::{Draft, decide_publication, decide_reading, decide_withdrawal};
+use healthchain_rules::link::{Draft, decide_publication, decide_reading, decide_withdrawal, version};
 use healthchain_rules::*;
 
 fn carol() -> Caller {
@@ -155,7 +155,7 @@ fn publication_needs_a_patient_and_content() {
 fn a_repeated_publication_is_harmless_and_another_one_under_its_id_is_refused() {
     let Ok(Outcome::Decided(link, _)) = publish(&carol(), draft(), &complete()) else { panic!("not new") };
     let again = |caller: &Caller, draft| {
-        decide_publication(caller, Some(&patient()), Some(&link), &[], draft, &[], at(60)).map(
+        decide_publication(caller, Some(&patient()), Some((&link, &link.current)), &[], draft, &[], at(60)).map(
             |outcome| match outcome {
                 Outcome::Repeated(link) => link,
                 Outcome::Decided(..) => panic!("published twice"),
@@ -172,17 +172,85 @@ fn a_repeated_publication_is_harmless_and_another_one_under_its_id_is_refused() 
 
 #[test]
 fn a_link_is_withdrawn_by_its_publishers_clinicians_alone() {
-    let withdraw = |caller: &Caller, link| decide_withdrawal(caller, link, id("wrong patient"), NOW);
+    let withdraw = |caller: &Caller, link| decide_withdrawal(caller, link, None, None, id("wrong patient"), NOW);
     let there = || Some(link("l", Category::Summary));
     let Ok(Outcome::Decided(gone, _)) = withdraw(&carol(), there()) else { panic!("not new") };
     assert_eq!(withdraw(&carol(), Some(gone.clone())), Ok(Outcome::Repeated(gone.clone())));
-    assert_eq!(code(decide_withdrawal(&carol(), Some(gone), id("other"), NOW)), RefusalCode::LinkWithdrawn);
+    assert_eq!(code(decide_withdrawal(&carol(), Some(gone), None, None, id("other"), NOW)), RefusalCode::LinkWithdrawn);
     assert_eq!(code(withdraw(&carol(), None)), RefusalCode::UnknownLink);
     assert_eq!(code(withdraw(&caller_of(clinic(), "clara", Role::Clinician), there())), RefusalCode::UnknownLink);
     assert_eq!(code(withdraw(&caller("adam", Role::Administrator), there())), RefusalCode::NotPermitted);
     assert_eq!(code(withdraw(&alice(), there())), RefusalCode::OtherOrganisation);
     assert_eq!(code(withdraw(&suspended(carol()), there())), RefusalCode::MemberSuspended);
     assert_eq!(code(withdraw(&Caller::Custodian(hospital()), there())), RefusalCode::NotPermitted);
+}
+
+#[test]
+fn a_withdrawal_names_what_replaces_the_link() {
+    let old = || link("old", Category::Summary);
+    let new = link("new", Category::Laboratory);
+    let replace = |found: Option<&Link>| {
+        decide_withdrawal(&carol(), Some(old()), Some(id("new")), found, id("published twice"), NOW)
+    };
+    let Ok(Outcome::Decided(gone, _)) = replace(Some(&new)) else { panic!("not new") };
+    let (by, reason) = (id("carol"), id("published twice"));
+    assert_eq!(gone.state, LinkState::Withdrawn { by, at: NOW, reason, superseded_by: Some(id("new")) });
+    let again = |superseded_by| {
+        decide_withdrawal(&carol(), Some(gone.clone()), superseded_by, None, id("published twice"), NOW)
+    };
+    assert_eq!(again(Some(id("new"))), Ok(Outcome::Repeated(gone.clone())), "even if that one is gone by now");
+    assert_eq!(code(again(None)), RefusalCode::LinkWithdrawn);
+    assert_eq!(code(again(Some(id("newer")))), RefusalCode::LinkWithdrawn);
+
+    let withdrawn = Link { state: gone.state.clone(), ..new.clone() };
+    let of_bob = Link { patient: id("bob"), ..new.clone() };
+    let of_the_clinic = Link { publisher: id("clinic"), ..new.clone() };
+    let another = Link { id: id("another"), ..new };
+    for unfit in [None, Some(&withdrawn), Some(&of_bob), Some(&of_the_clinic), Some(&another)] {
+        assert_eq!(code(replace(unfit)), RefusalCode::SupersedingLink, "{unfit:?}");
+    }
+    let itself = decide_withdrawal(&carol(), Some(old()), Some(id("old")), Some(&old()), id("published twice"), NOW);
+    assert_eq!(code(itself), RefusalCode::SupersedingLink);
+}
+
+#[test]
+fn a_repeated_publication_is_recognised_by_the_first_version() {
+    let Ok(Outcome::Decided(link, _)) = publish(&carol(), draft(), &complete()) else { panic!("not new") };
+    let second = Version {
+        number: 2,
+        content: Content { hash: hash("second"), ..content() },
+        commitment: hash("second commitment"),
+        ..link.current.clone()
+    };
+    let amended = Link { current: second, ..link.clone() };
+    let again = |draft| {
+        decide_publication(&carol(), Some(&patient()), Some((&amended, &link.current)), &[], draft, &[], at(60))
+    };
+    assert_eq!(again(draft()), Ok(Outcome::Repeated(amended.clone())));
+    let as_amended = Draft { content: amended.current.content.clone(), ..draft() };
+    assert_eq!(code(again(as_amended)), RefusalCode::LinkExists);
+    let with_commitment = Draft { commitment: amended.current.commitment.clone(), ..draft() };
+    assert_eq!(code(again(with_commitment)), RefusalCode::LinkExists);
+}
+
+#[test]
+fn a_version_is_the_current_one_or_the_former_one_of_that_number() {
+    let amended = || {
+        let mut amended = link("l", Category::Summary);
+        amended.current.number = 3;
+        amended
+    };
+    let former = |number| {
+        let version = Version { number, ..amended().current };
+        VersionOfLink { version, superseded: Some(NOW) }
+    };
+    let current = VersionOfLink { version: amended().current, superseded: None };
+    assert_eq!(version(amended(), 3, None), Ok(current));
+    assert_eq!(version(amended(), 2, Some(former(2))), Ok(former(2)));
+    assert_eq!(code(version(amended(), 2, Some(former(1)))), RefusalCode::UnknownVersion);
+    for number in [0, 2, 4] {
+        assert_eq!(code(version(amended(), number, None)), RefusalCode::UnknownVersion);
+    }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
 mod agents;
+mod amendments;
 mod attestations;
 mod changes;
 mod consents;
 mod delegations;
+mod erasures;
 mod governance;
 mod groups;
 mod identifiers;

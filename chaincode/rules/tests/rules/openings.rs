@@ -172,7 +172,7 @@ fn a_suspended_member_is_denied_as_a_decision() {
 #[test]
 fn a_withdrawn_link_opens_to_nobody() {
     let withdrawn = Link {
-        state: LinkState::Withdrawn { by: id("carol"), at: at(-1), reason: id("wrong patient") },
+        state: LinkState::Withdrawn { by: id("carol"), at: at(-1), reason: id("wrong patient"), superseded_by: None },
         ..link("l", Category::Summary)
     };
     for (caller, purpose) in [(alice(), Purpose::Personal), (caller("carol", Role::Clinician), Purpose::Treatment)] {

@@ -38,6 +38,13 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<IdentityAttestation>(&samples["attestation"]);
     survives::<Link>(&samples["link"]);
     survives::<Link>(&samples["link withdrawn"]);
+    survives::<Link>(&samples["link superseded"]);
+    survives::<Link>(&samples["link erased"]);
+    survives::<VersionOfLink>(&samples["link version"]);
+    survives::<ErasureReceipt>(&samples["erasure receipt"]);
+    survives::<Amendment>(&samples["amendment"]);
+    survives::<Amendment>(&samples["amendment activated"]);
+    survives::<OpenAmendments>(&samples["open amendments"]);
     survives::<Envelope>(&samples["envelope"]);
     survives::<ConsentBook>(&samples["consent book"]);
     survives::<Consent>(&samples["consent revoked"]);
@@ -72,7 +79,7 @@ fn a_link_with_ten_recipients_takes_less_than_8_kib_of_state() {
 }
 
 fn samples() -> Value {
-    let withdrawn = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("wrong patient") };
+    let withdrawn = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("wrong patient"), superseded_by: None };
     let summary = link("l1", Category::Summary);
     let permit = Terms::new(
         Grantee::Member(id("pia")),
@@ -103,6 +110,10 @@ fn samples() -> Value {
     };
     let approval = Vote { by: id("adam"), at: NOW, choice: Choice::Approve, reason: Some(id("needed")) };
     let (order, may_order) = subscriptions::ordered(&alice(), None, 2);
+    let superseded_by = Some(id("l2"));
+    let superseded = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("published twice"), superseded_by };
+    let erased = LinkState::Erased { by: id("pam"), at: NOW, reason: id("asked for by court") };
+    let amendment = amendment();
     json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
@@ -155,6 +166,27 @@ fn samples() -> Value {
         "agent's day": DayUse { calls: 3, epsilon: 500 },
         "link": summary,
         "link withdrawn": Link { state: withdrawn, ..summary.clone() },
+        "link superseded": Link { state: superseded, ..summary.clone() },
+        "link erased": Link { state: erased, ..summary.clone() },
+        "link version": VersionOfLink { version: amendment.version.clone(), superseded: Some(NOW) },
+        "erasure receipt": ErasureReceipt {
+            link: id("l1"),
+            patient: id("alice"),
+            publisher: id("hospital"),
+            by: id("pam"),
+            at: NOW,
+            reason: id("asked for by court"),
+            destroyed: Destroyed {
+                versions: vec![DestroyedVersion { number: 1, content_hash: hash("content") }],
+                envelopes: 3,
+                amendments: [id("a1")].into(),
+            },
+            stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
+            content: Destruction::Confirmed { at: NOW },
+        },
+        "amendment": amendment,
+        "amendment activated": Amendment { state: AmendmentState::Activated { at: NOW }, ..amendment.clone() },
+        "open amendments": json!({"a1": {"version": 2, "until": at(5)}}),
         "envelope": Envelope { holder: Holder::Member(id("alice")), recipient_key_hash: hash("k"), sealed: id("AAAA") },
         "consent book": book,
         "consent revoked": Consent {
@@ -188,4 +220,29 @@ fn samples() -> Value {
         "opening permitted": permitted,
         "opening denied": denied,
     })
+}
+
+fn amendment() -> Amendment {
+    let approves = Voice { by: id("clara"), agent_of: None, at: NOW, opinion: Opinion::Approves };
+    let opinion = Opinion::Rejects { reason: id("wrong dose") };
+    let rejects = Voice { by: id("verifier"), agent_of: Some(id("cora")), at: NOW, opinion };
+    Amendment {
+        id: id("a1"),
+        link: id("l1"),
+        patient: id("alice"),
+        publisher: id("hospital"),
+        version: Version {
+            number: 2,
+            content: content(),
+            commitment: hash("commitment"),
+            by: id("carol"),
+            at: NOW,
+            amendment: Some(id("a1")),
+        },
+        reason: id("result corrected"),
+        until: at(5),
+        quorum: 2,
+        voices: [(id("clinic"), Some(approves)), (id("practice"), Some(rejects)), (id("rehab"), None)].into(),
+        state: AmendmentState::Open,
+    }
 }

@@ -111,6 +111,7 @@ pub(crate) fn link(name: &str, category: Category) -> Link {
             commitment: hash("commitment"),
             by: id("carol"),
             at: at(-100),
+            amendment: None,
         },
         state: LinkState::Active,
     }

@@ -123,6 +123,6 @@ pub(crate) async fn withdraw(
     Path(link): Path<LinkId>,
     input::Json(Because { reason }): input::Json<Because>,
 ) -> Result<Json<Link>, Problem> {
-    let call = WithdrawLink { link, reason };
+    let call = WithdrawLink { link, reason, superseded_by: None };
     Ok(Json(LinksClient::new(gateway.contract(&member.signer)).withdraw(&call).await?))
 }

@@ -1,0 +1,198 @@
+//! Erasing a link: what is destroyed, what stays, and the receipt that says so.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::identifier::{AmendmentId, ContentHash, LinkId, MemberId, MspId, Reason};
+use crate::link::{self, Link, LinkState, Version};
+use crate::member::Caller;
+use crate::outcome::Outcome;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::role::Permission;
+use crate::time::LedgerTime;
+
+/// What an erasure destroyed, by whose decision, and what stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErasureReceipt {
+    /// The erased link.
+    pub link: LinkId,
+    /// Whose record it was.
+    pub patient: MemberId,
+    /// The organisation that kept the record.
+    pub publisher: MspId,
+    /// The privacy officer who erased it.
+    pub by: MemberId,
+    /// When.
+    pub at: LedgerTime,
+    /// Why.
+    pub reason: Reason,
+    /// What the ledger's state holds no more.
+    pub destroyed: Destroyed,
+    /// What stays; nobody can take it from a ledger.
+    pub stays: Vec<Remains>,
+    /// Whether the publisher has destroyed the encrypted content, too.
+    pub content: Destruction,
+}
+
+/// What the ledger's state holds no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Destroyed {
+    /// The versions, from the first on.
+    pub versions: Vec<DestroyedVersion>,
+    /// How many envelopes there were of all versions.
+    pub envelopes: u32,
+    /// The open amendments whose waiting envelopes are gone, too.
+    pub amendments: BTreeSet<AmendmentId>,
+}
+
+/// A version that cannot be opened any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DestroyedVersion {
+    /// Its number.
+    pub number: u32,
+    /// SHA-256 of its ciphertext.
+    pub content_hash: ContentHash,
+}
+
+/// What an erasure leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remains {
+    /// The sealed envelopes in the blocks of the past: they lead to a content that is gone.
+    SealedEnvelopesInBlocks,
+    /// The entries of the audit trail.
+    AuditTrail,
+    /// The link's id, its patient and the hashes of its versions.
+    IdentifiersAndHashes,
+}
+
+/// Whether the publisher has destroyed the encrypted content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Destruction {
+    /// Not that the ledger knows.
+    Ordered,
+    /// The publisher's gateway says so.
+    Confirmed {
+        /// When it did.
+        at: LedgerTime,
+    },
+}
+
+/// What is done to erase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "act", rename_all = "kebab-case")]
+pub enum ErasureAct {
+    /// A link was erased.
+    LinkErased {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The publisher's gateway removed an erased link's content from its store.
+    DestructionConfirmed {
+        /// Of which link.
+        link: LinkId,
+    },
+}
+
+/// What an erasure asks of the ledger.
+#[derive(Clone, Debug)]
+pub struct ErasureState<'a> {
+    /// The receipt of an erasure that was carried out before.
+    pub existing: Option<ErasureReceipt>,
+    /// The link's former versions, from the first on.
+    pub former: &'a [Version],
+    /// How many envelopes there are of all versions.
+    pub envelopes: u32,
+    /// The amendments that may still be open.
+    pub amendments: BTreeSet<AmendmentId>,
+}
+
+/// Proof that the link may be erased.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayErase(());
+
+/// Proof that the receipt may say that the content is destroyed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayConfirm(());
+
+/// The link, if the caller may erase it: a privacy officer of its publisher. To those who have nothing to do with it, it is unknown.
+pub fn decide_erasing(caller: &Caller, link: Option<Link>) -> Result<Link, Refusal> {
+    Ok(link::require_own(caller, link, Permission::EraseLink)?.1)
+}
+
+/// The erased link and its receipt, if the caller may erase it.
+pub fn decide_erasure(
+    caller: &Caller,
+    link: Link,
+    state: ErasureState<'_>,
+    reason: Reason,
+    at: LedgerTime,
+) -> Result<Outcome<(Link, ErasureReceipt), MayErase>, Refusal> {
+    let (actor, link) = link::require_own(caller, Some(link), Permission::EraseLink)?;
+    if let Some(receipt) = state.existing {
+        return if receipt.reason == reason {
+            Ok(Outcome::Repeated((link, receipt)))
+        } else {
+            Err(Refusal::new(RefusalCode::LinkErased, "the link is erased already, for another reason"))
+        };
+    }
+    let versions = state
+        .former
+        .iter()
+        .chain([&link.current])
+        .map(|version| DestroyedVersion { number: version.number, content_hash: version.content.hash.clone() })
+        .collect();
+    let receipt = ErasureReceipt {
+        link: link.id.clone(),
+        patient: link.patient.clone(),
+        publisher: link.publisher.clone(),
+        by: actor.member.id.clone(),
+        at,
+        reason: reason.clone(),
+        destroyed: Destroyed { versions, envelopes: state.envelopes, amendments: state.amendments },
+        stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
+        content: Destruction::Ordered,
+    };
+    let state = LinkState::Erased { by: actor.member.id.clone(), at, reason };
+    Ok(Outcome::Decided((Link { state, ..link }, receipt), MayErase(())))
+}
+
+/// Whether the caller may confirm that the content is destroyed: the gateway of the erased link's publisher.
+pub fn decide_confirmation(
+    caller: &Caller,
+    link: Option<Link>,
+    receipt: Option<ErasureReceipt>,
+    at: LedgerTime,
+) -> Result<Outcome<ErasureReceipt, MayConfirm>, Refusal> {
+    let custodian = caller.custodian()?;
+    link.filter(|link| link.publisher == custodian.msp_id).ok_or_else(link::unknown_link)?;
+    let receipt = receipt.ok_or_else(not_erased)?;
+    match receipt.content {
+        Destruction::Confirmed { .. } => Ok(Outcome::Repeated(receipt)),
+        Destruction::Ordered => {
+            let confirmed = ErasureReceipt { content: Destruction::Confirmed { at }, ..receipt };
+            Ok(Outcome::Decided(confirmed, MayConfirm(())))
+        }
+    }
+}
+
+/// The receipt, for the patient and for the publisher's members and gateway; to others the link is unknown.
+pub fn decide_reading(
+    caller: &Caller,
+    link: Option<&Link>,
+    receipt: Option<ErasureReceipt>,
+) -> Result<ErasureReceipt, Refusal> {
+    caller.require_active()?;
+    link.filter(|link| caller.organisation().msp_id == link.publisher || caller.is(&link.patient))
+        .ok_or_else(link::unknown_link)?;
+    receipt.ok_or_else(not_erased)
+}
+
+fn not_erased() -> Refusal {
+    Refusal::new(RefusalCode::LinkNotErased, "the link is not erased")
+}

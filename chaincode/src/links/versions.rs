@@ -1,0 +1,34 @@
+use fabric_contract::Context;
+use healthchain_interface::{Page, VersionsQuery};
+use healthchain_rules::link::{decide_reading, version as version_of};
+use healthchain_rules::{Link, LinkId, Refusal, VersionOfLink};
+
+use crate::caller::load_caller_with;
+use crate::grounds::load_grounds;
+use crate::page_token;
+use crate::storage::link::{load_former_version, load_former_versions, load_link};
+use crate::transaction;
+
+pub(super) async fn version(context: &Context, id: LinkId, number: u32) -> Result<VersionOfLink, Refusal> {
+    let first = (load_link(&id), load_former_version(&id, number));
+    let (caller, (link, former), grounds) = load_caller_with(context, first, |(link, _): &(Option<Link>, _), who| {
+        link.as_ref().map(|link| load_grounds(&link.patient, who))
+    })
+    .await?;
+    let link = decide_reading(&caller, link, &grounds.unwrap_or_default(), transaction::time(context)?)?;
+    version_of(link, number, former)
+}
+
+pub(super) async fn versions(context: &Context, query: VersionsQuery) -> Result<Page<VersionOfLink>, Refusal> {
+    let (caller, link, grounds) = load_caller_with(context, load_link(&query.link), |link: &Option<Link>, who| {
+        link.as_ref().map(|link| load_grounds(&link.patient, who))
+    })
+    .await?;
+    let link = decide_reading(&caller, link, &grounds.unwrap_or_default(), transaction::time(context)?)?;
+
+    let from = query.page_token.map(|token| page_token::read(&link.id, &token)).transpose()?;
+    let limit = query.limit.unwrap_or_default().into();
+    let (items, next) = load_former_versions(context, &link.id, from, limit).await?;
+    let next_page_token = next.map(|position| page_token::write(&link.id, &position)).transpose()?;
+    Ok(Page { items, next_page_token })
+}
