@@ -8,11 +8,11 @@ use proptest::prelude::*;
 const LINKS: [&str; 2] = ["l1", "l2"];
 const GROUPS: [&str; 2] = ["g1", "g2"];
 
-fn purpose() -> impl Strategy<Value = Purpose> {
+pub(crate) fn purpose() -> impl Strategy<Value = Purpose> {
     prop::sample::select(Purpose::ALL.to_vec())
 }
 
-fn category() -> impl Strategy<Value = Category> {
+pub(crate) fn category() -> impl Strategy<Value = Category> {
     prop::sample::select(Category::ALL.to_vec())
 }
 
@@ -47,17 +47,17 @@ fn some_terms() -> impl Strategy<Value = Terms> {
     )
 }
 
-fn consents() -> impl Strategy<Value = Vec<Terms>> {
+pub(crate) fn consents() -> impl Strategy<Value = Vec<Terms>> {
     prop::collection::vec(some_terms(), 0..8)
 }
 
-fn book(consents: &[Terms]) -> ConsentBook {
+pub(crate) fn book(consents: &[Terms]) -> ConsentBook {
     let named: Vec<String> = (0..consents.len()).map(|n| format!("c{n}")).collect();
     let named: Vec<(&str, Terms)> = named.iter().map(String::as_str).zip(consents.iter().cloned()).collect();
     book_of(&named)
 }
 
-fn caller_strategy() -> impl Strategy<Value = Caller> {
+pub(crate) fn caller_strategy() -> impl Strategy<Value = Caller> {
     let groups = prop::sample::subsequence(GROUPS.to_vec(), 0..=2);
     (prop::sample::select(vec!["m1", "m2", "m3"]), role(), groups).prop_map(|(name, role, groups)| {
         let mut actor = actor(name, role);

@@ -1,7 +1,7 @@
 //! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
 
 use crate::support::*;
-use crate::{notarizations, subscriptions};
+use crate::{notarizations, orders, subscriptions};
 use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
@@ -109,11 +109,12 @@ fn samples() -> Value {
         state: GroupState::Active,
     };
     let approval = Vote { by: id("adam"), at: NOW, choice: Choice::Approve, reason: Some(id("needed")) };
-    let (order, may_order) = subscriptions::ordered(&alice(), None, 2);
+    let (order, may_order) = orders::ordered(&alice(), None, 2);
     let superseded_by = Some(id("l2"));
     let superseded = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("published twice"), superseded_by };
     let erased = LinkState::Erased { by: id("pam"), at: NOW, reason: id("asked for by court") };
     let amendment = amendment();
+    let (order, may_order) = orders::ordered(&alice(), None, 2);
     json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
