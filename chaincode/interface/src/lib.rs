@@ -43,7 +43,7 @@ pub use governance::{
 };
 pub use links::{
     AddEnvelope, EraseLink, Links, LinksClient, LinksDispatcher, OpenLink, Opened, PermittedLink, PermittedQuery,
-    PublishLink, RecipientsQuery, VersionsQuery, WithdrawLink,
+    PublishLink, RecipientsQuery, Reseal, ResealQuery, ToReseal, VersionsQuery, WithdrawLink,
 };
 pub use members::{
     AttestIdentity, AttestationsQuery, Me, Members, MembersClient, MembersDispatcher, NewMember,

@@ -137,6 +137,20 @@ pub struct VersionsQuery {
     pub limit: Option<PageLimit>,
 }
 
+/// Asks which envelopes the caller's links of a patient lack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResealQuery {
+    /// Whose records.
+    pub patient: MemberId,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// Links looked at, at most 20 (more count as 20); each gives as many items as it lacks envelopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
 /// Erases a link of the caller's organisation, for good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +159,29 @@ pub struct EraseLink {
     pub link: LinkId,
     /// Why; stays on the ledger for ever.
     pub reason: Reason,
+}
+
+/// An envelope that a link lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ToReseal {
+    /// Which link.
+    pub link: LinkId,
+    /// Its current version.
+    pub version: u32,
+    /// What kind of record.
+    pub category: Category,
+    /// To whom to seal.
+    pub recipient: Recipient,
+}
+
+/// Adds an envelope for somebody to whom the link's current version is not sealed yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reseal {
+    /// For which link.
+    pub link: LinkId,
+    /// Sealed to a recipient's present key.
+    pub envelope: Envelope,
 }
 
 /// Access links: publishing, finding, opening, withdrawing and erasing them.
@@ -222,4 +259,14 @@ pub trait Links {
     /// The receipt of a link's erasure; for the patient and the publisher's members and gateway.
     #[evaluate]
     async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
+
+    /// The envelopes that active links of the caller's organisation lack, for those to whom they would be sealed if they were published
+    /// now: after a key was rotated, or a consent granted. For the publisher's gateway.
+    #[evaluate]
+    async fn to_reseal(&self, context: &Context, query: ResealQuery) -> Result<Page<ToReseal>, Refusal>;
+
+    /// Adds an envelope that `to_reseal` names. For the publisher's gateway. Repeating it with the same envelope is harmless; another
+    /// one for the same key is refused.
+    #[submit]
+    async fn reseal(&self, context: &mut Context, call: Reseal) -> Result<Envelope, Refusal>;
 }

@@ -66,6 +66,15 @@ pub enum EnvelopeAct {
         /// For whom.
         holder: Holder,
     },
+    /// An envelope was added for a key that is new, or newly entitled.
+    EnvelopeResealed {
+        /// For which link.
+        link: LinkId,
+        /// For which version of it.
+        version: u32,
+        /// For whom.
+        holder: Holder,
+    },
 }
 
 /// Nobody in particular is in no group.
@@ -206,7 +215,7 @@ pub fn unknown_envelope() -> Refusal {
 
 impl Recipient {
     /// Whether the envelope is sealed to this recipient's present key, as far as it says.
-    fn is_of(&self, envelope: &Envelope) -> bool {
+    pub(crate) fn is_of(&self, envelope: &Envelope) -> bool {
         self.holder == envelope.holder && self.key.key_hash == envelope.recipient_key_hash
     }
 }

@@ -36,6 +36,7 @@ pub mod reading;
 pub mod recovery;
 pub mod refusal;
 pub mod request;
+pub mod resealing;
 pub mod role;
 pub mod rotation;
 pub mod settings;

@@ -80,6 +80,8 @@ pub const OPEN_REQUESTS: usize = 32;
 pub const STANDING_RULES: usize = 32;
 /// Days for which a standing rule grants access (ten years).
 pub const RULE_DAYS: u32 = 3660;
+/// Links whose envelopes one page of a re-sealing list looks at.
+pub const RESEALED_LINKS: u32 = 20;
 /// Items on a page when the caller does not say.
 pub const PAGE_DEFAULT: u32 = 20;
 /// Items on a page at most.

@@ -5,12 +5,13 @@ mod erasure;
 mod listing;
 mod opening;
 mod publication;
+mod resealing;
 mod versions;
 
 use fabric_contract::Context;
 use healthchain_interface::{
     AddEnvelope, EraseLink, Links, OpenLink, Opened, Page, PermittedLink, PermittedQuery, PublishLink, RecipientsQuery,
-    VersionsQuery, WithdrawLink,
+    Reseal, ResealQuery, ToReseal, VersionsQuery, WithdrawLink,
 };
 use healthchain_rules::{
     Envelope, ErasureReceipt, Link, LinkId, Opening, Recipient, Refusal, TransactionId, VersionOfLink,
@@ -83,5 +84,13 @@ impl Links for LinkContract {
 
     async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal> {
         erasure::receipt(context, link).await
+    }
+
+    async fn to_reseal(&self, context: &Context, query: ResealQuery) -> Result<Page<ToReseal>, Refusal> {
+        resealing::to_reseal(context, query).await
+    }
+
+    async fn reseal(&self, context: &mut Context, call: Reseal) -> Result<Envelope, Refusal> {
+        resealing::reseal(context, call).await
     }
 }

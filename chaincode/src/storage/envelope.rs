@@ -1,5 +1,6 @@
 use fabric_contract::Context;
 use healthchain_rules::envelope::MayAddEnvelope;
+use healthchain_rules::resealing::MayReseal;
 use healthchain_rules::{Envelope, KeyHash, LinkId, Refusal};
 
 use super::{Load, key, ledger, put};
@@ -34,6 +35,16 @@ pub(crate) async fn load_envelope_keys(context: &Context, link: &LinkId) -> Resu
 
 pub(super) fn delete_all(context: &mut Context, keys: EnvelopeKeys) {
     keys.0.into_iter().for_each(|key| context.delete(key));
+}
+
+pub(crate) fn save_resealed(
+    context: &mut Context,
+    link: &LinkId,
+    version: u32,
+    envelope: &Envelope,
+    _: MayReseal,
+) -> Result<(), Refusal> {
+    save(context, link, version, envelope)
 }
 
 pub(super) fn save(context: &mut Context, link: &LinkId, version: u32, envelope: &Envelope) -> Result<(), Refusal> {

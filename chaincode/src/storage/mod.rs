@@ -120,6 +120,21 @@ impl<T: DeserializeOwned> Loads for Vec<Load<T>> {
     }
 }
 
+/// Each of many, in their order, also those that do not exist.
+pub(crate) struct Each<T>(pub(crate) Vec<Load<T>>);
+
+impl<T: DeserializeOwned> Loads for Each<T> {
+    type Loaded = Vec<Option<T>>;
+
+    fn keys(&self, keys: &mut Vec<String>) {
+        self.0.keys(keys);
+    }
+
+    fn take(self, values: &mut Values) -> Result<Vec<Option<T>>, Refusal> {
+        self.0.into_iter().map(|load| load.take(values)).collect()
+    }
+}
+
 macro_rules! loads_of_tuple {
     ($($name:ident),*) => {
         impl<$($name: Loads),*> Loads for ($($name,)*) {

@@ -23,6 +23,7 @@ mod properties;
 mod readings;
 mod recoveries;
 mod rights_floor;
+mod resealing;
 mod rotations;
 mod standing;
 mod stored;
