@@ -197,6 +197,10 @@ impl Person {
         LinksClient::new(self.contract.clone())
     }
 
+    pub(crate) fn amendments(&self) -> AmendmentsClient<Contract> {
+        AmendmentsClient::new(self.contract.clone())
+    }
+
     pub(crate) fn consents(&self) -> ConsentsClient<Contract> {
         ConsentsClient::new(self.contract.clone())
     }

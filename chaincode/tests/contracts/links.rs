@@ -266,6 +266,27 @@ async fn a_withdrawn_link_is_listed_and_opened_no_more() {
 }
 
 #[tokio::test]
+async fn a_withdrawn_link_names_the_one_that_replaces_it() {
+    let consortium = Consortium::new().await;
+    for link in ["old", "new", "other"] {
+        consortium.publish(link, Category::Summary).await;
+    }
+    let carol = consortium.person("carol").links();
+    let superseded_by = |link: &str| WithdrawLink { superseded_by: Some(id(link)), ..withdrawal("old") };
+    assert_eq!(refused(carol.withdraw(&superseded_by("nowhere")).await), RefusalCode::SupersedingLink);
+    assert_eq!(refused(carol.withdraw(&superseded_by("old")).await), RefusalCode::SupersedingLink);
+    carol.withdraw(&withdrawal("other")).await.unwrap();
+    assert_eq!(refused(carol.withdraw(&superseded_by("other")).await), RefusalCode::SupersedingLink);
+    let gone = carol.withdraw(&superseded_by("new")).await.unwrap();
+    let LinkState::Withdrawn { superseded_by: named, .. } = &gone.state else { panic!("{gone:?}") };
+    assert_eq!(*named, Some(id("new")));
+    assert_eq!(carol.withdraw(&superseded_by("new")).await.unwrap(), gone, "repeated");
+    assert_eq!(refused(carol.withdraw(&withdrawal("old")).await), RefusalCode::LinkWithdrawn);
+    let malformed = json!({"link": "old", "reason": "replaced", "superseded_by": "N 1"});
+    assert_eq!(consortium.person("carol").status_of("Links:withdraw", malformed).await, 400);
+}
+
+#[tokio::test]
 async fn withdrawal_is_refused_to_all_but_the_publishers_clinicians() {
     let consortium = Consortium::new().await;
     consortium.publish("l1", Category::Summary).await;

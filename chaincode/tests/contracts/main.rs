@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
 mod agents;
+mod amendments;
 mod audit;
 mod consents;
 mod consortium;
 mod costs;
 mod envelopes;
+mod erasures;
 mod governance;
 mod links;
 mod members;
