@@ -3,7 +3,7 @@
 
 use crate::entitlement::Grounds;
 use crate::envelope::{self, Envelope, recipients};
-use crate::link::{Link, LinkState, require_patient, unknown_link};
+use crate::link::{Link, require_patient, unknown_link};
 use crate::member::{Caller, Member};
 use crate::organisation::Organisation;
 use crate::outcome::Outcome;
@@ -48,9 +48,7 @@ pub fn decide_resealing(
 ) -> Result<Outcome<Envelope, MayReseal>, Refusal> {
     let publisher = decide_asking(caller)?;
     let link = state.link.filter(|link| link.publisher == publisher.msp_id).ok_or_else(unknown_link)?;
-    if link.state != LinkState::Active {
-        return Err(Refusal::new(RefusalCode::LinkWithdrawn, "the link opens to nobody any more: seal nothing"));
-    }
+    link.require_active()?;
     match state.existing {
         Some(existing) if *existing == envelope => return Ok(Outcome::Repeated(envelope)),
         Some(_) => {
