@@ -46,7 +46,7 @@ fn key_of(person: &Person) -> EncryptionKey {
 
 impl Consortium {
     /// Proposed by the hospital, approved by the clinic and the payer: three of five.
-    async fn carry(&self, name: &str, change: Change) -> Proposal {
+    pub(crate) async fn carry(&self, name: &str, change: Change) -> Proposal {
         let call = proposal(name, change);
         let made = self.person("admin-hospital").governance().propose(&call).await.unwrap();
         assert_eq!(made.state, ProposalState::Open);

@@ -121,6 +121,18 @@ async fn notarizing_is_refused_to_others_for_taken_ids_strangers_and_without_a_s
 }
 
 #[tokio::test]
+async fn the_notarys_organisation_pays_the_price_of_the_settings() {
+    let consortium = Consortium::new().await;
+    let settings = Settings { notarization_price: 250, currency: id("EUR"), ..Settings::default() };
+    consortium.carry("p1", Change::ChangeSettings { settings }).await;
+    let phil = consortium.person("phil").notarizations();
+    phil.notarize(&notarize("n1", BillTo::Organisation)).await.unwrap();
+    let query = account_of(Account::Organisation(id("pharmacy")));
+    let statement = consortium.person("admin-pharmacy").subscriptions().statement(&query).await.unwrap();
+    assert_eq!((statement.lines.len(), statement.sums), (1, [(id("EUR"), 250)].into()));
+}
+
+#[tokio::test]
 async fn malformed_and_oversized_arguments_are_refused() {
     let consortium = Consortium::new().await;
     let carol = consortium.person("carol");

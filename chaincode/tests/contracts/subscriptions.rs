@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use healthchain_interface::*;
 use healthchain_rules::charge::{Account, Item, Price};
 use healthchain_rules::notarization::BillTo;
@@ -135,6 +137,72 @@ async fn a_payer_buys_a_subscription_for_a_patient_and_pays_for_it() {
     assert_eq!((of_alice.lines.len(), of_alice.sums), (1, [].into()), "the payer pays");
     let of_payer = pia.statement(&account_of(Account::Organisation(id("payer")))).await.unwrap();
     assert_eq!((of_payer.lines, of_payer.sums), (of_alice.lines, [(id("USD"), 1000)].into()));
+}
+
+#[tokio::test]
+async fn a_guardian_who_may_subscribe_orders_and_the_patient_pays() {
+    let mut consortium = Consortium::new().await;
+    a_plan(&consortium, "basic").await;
+    consortium.add("gina", "patients", "client");
+    let gina = consortium.new_member("gina", Role::Guardian);
+    consortium.person("admin-patients").members().register(&gina).await.unwrap();
+    let gina = consortium.person("gina").subscriptions();
+    assert_eq!(refused(gina.order(&an_order("o1", 1)).await), RefusalCode::NotPermitted);
+
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let tomorrow = LedgerTime::from_timestamp(now.as_secs().try_into().unwrap(), 0).unwrap().plus_days(1);
+    let delegation = Delegate {
+        delegation: id("d1"),
+        patient: id("alice"),
+        guardian: id("gina"),
+        powers: [Power::Subscribe].into(),
+        categories: [].into(),
+        from: None,
+        until: tomorrow,
+    };
+    let alice = DelegationsClient::new(consortium.person("alice").contract.clone());
+    alice.delegate(&delegation).await.unwrap();
+    let order = gina.order(&an_order("o1", 1)).await.unwrap();
+    assert_eq!((order.by.as_str(), order.payer), ("gina", Payer::Patient));
+    gina.order(&an_order("o2", 1)).await.unwrap();
+    gina.cancel(&cancellation("o2")).await.unwrap();
+    assert_eq!(gina.subscription(&id("alice")).await.unwrap().subscription.until, order.until);
+    let of_alice = account_of(Account::Patient(id("alice")));
+    assert_eq!(gina.statement(&of_alice).await.unwrap().sums, [(id("USD"), 1000)].into());
+    let gina = consortium.person("gina").notarizations();
+    let query = NotarizationsQuery { patient: id("alice"), page_token: None, limit: None };
+    assert_eq!(refused(gina.of_patient(&query).await), RefusalCode::NotPermitted, "may subscribe, not read");
+}
+
+#[tokio::test]
+async fn where_subscriptions_are_required_payers_have_records_with_one_and_at_once_with_instant_release() {
+    for instant_release in [false, true] {
+        let consortium = Consortium::new().await;
+        consortium.grant(to_payer("c1", Effect::Permit)).await;
+        let settings = Settings { subscription_required: true, ..Settings::default() };
+        consortium.carry("p1", Change::ChangeSettings { settings }).await;
+        let query = RecipientsQuery { patient: id("alice"), category: Category::Summary };
+        let is_sealed_to_payer = async || {
+            let recipients = consortium.person("carol").links().recipients(&query).await.unwrap();
+            recipients.iter().any(|recipient| recipient.holder == Holder::Organisation(id("payer")))
+        };
+        consortium.publish("l1", Category::Summary).await;
+        let denied = consortium.open("pia", "l1", Purpose::Payment).await.opening.decision;
+        assert!(matches!(denied, Decision::Denied { reason: Denial::SubscriptionLapsed, .. }));
+        assert!(consortium.open("clara", "l1", Purpose::Treatment).await.opening.decision.is_permitted());
+        assert!(consortium.open("alice", "l1", Purpose::Personal).await.opening.decision.is_permitted());
+        assert!(!is_sealed_to_payer().await);
+
+        let mut plan = make_plan("basic");
+        plan.terms.features.instant_release = instant_release;
+        consortium.person("max").subscriptions().make_plan(&plan).await.unwrap();
+        consortium.person("alice").subscriptions().order(&an_order("o1", 1)).await.unwrap();
+        assert_eq!(is_sealed_to_payer().await, instant_release);
+        consortium.publish("l2", Category::Summary).await;
+        let opened = consortium.open("pia", "l2", Purpose::Payment).await;
+        assert!(opened.opening.decision.is_permitted());
+        assert_eq!(opened.envelope.is_some(), instant_release, "else its first opening asks for it");
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,13 @@ fn ids_are_short_and_plain() {
 fn hashes_are_64_lower_case_digits() {
     let good = "0123456789abcdef".repeat(4);
     takes::<KeyHash>(&[&good], &["", &good[1..], &good.to_uppercase(), &format!("{good}0")]);
+    takes::<NotarizedHash>(&[&good], &["", &good[1..], &good.to_uppercase(), &format!("{good}0")]);
     assert_eq!(KeyHash::from_bytes(&[0xab; 32]).as_str(), "ab".repeat(32));
+}
+
+#[test]
+fn currencies_are_three_capitals() {
+    takes::<Currency>(&["USD", "EUR"], &["", "US", "USDT", "usd", "U$D", "US1", "ÄÖ"]);
 }
 
 #[test]
