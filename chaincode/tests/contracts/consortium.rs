@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fabric_client::{Client, Connection, Contract};
-use fabric_contract::{CallError, CallFailure};
+use fabric_contract::{CallError, CallFailure, Transact};
+use fabric_embedded::config::Times;
 use fabric_embedded::testing::Network;
 use fabric_msp::SigningIdentity;
 use fabric_protos::protos::ChaincodeMessage;
@@ -64,6 +66,25 @@ pub(crate) struct Person {
     pub(crate) encryption_key: PublicKey,
 }
 
+/// Somebody's calls, some time later.
+pub(crate) struct Later {
+    contract: Contract,
+    by: Duration,
+}
+
+impl Transact for Later {
+    type Error = fabric_client::Error;
+
+    async fn evaluate(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, fabric_client::Error> {
+        self.contract.proposal(function, arguments).at(SystemTime::now() + self.by).evaluate().await
+    }
+
+    async fn submit(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, fabric_client::Error> {
+        let proposal = self.contract.proposal(function, arguments).at(SystemTime::now() + self.by);
+        Ok(proposal.endorse().await?.commit().await?.into_result())
+    }
+}
+
 impl Consortium {
     /// The network with nothing on its ledger, and administrators and gateways who can sign.
     pub(crate) async fn empty() -> Self {
@@ -79,6 +100,7 @@ impl Consortium {
                     healthchain_chaincode::chaincode().serve_channel(id, outgoing, incoming)
                 },
             )
+            .times(Times { time_window: Duration::from_secs(400 * 86_400), ..Times::default() })
             .start()
             .await;
         let mut consortium = Self { network, requests, people: BTreeMap::new() };
@@ -215,6 +237,19 @@ impl Person {
 
     pub(crate) fn notarizations(&self) -> NotarizationsClient<Contract> {
         NotarizationsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn delegations(&self) -> DelegationsClient<Contract> {
+        DelegationsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn recoveries(&self) -> RecoveriesClient<Contract> {
+        RecoveriesClient::new(self.contract.clone())
+    }
+
+    /// For clients whose calls are made so many hours later: the tests' peers let a client bend time.
+    pub(crate) fn later(&self, hours: u64) -> Later {
+        Later { contract: self.contract.clone(), by: Duration::from_secs(hours * 3600) }
     }
 
     pub(crate) fn audit(&self) -> AuditClient<Contract> {

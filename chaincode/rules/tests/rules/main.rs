@@ -1,6 +1,7 @@
 //! The rules: refusals first, then the tables and what must hold whatever happens.
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
+#![recursion_limit = "256"] // The stored samples are one JSON text.
 
 mod agents;
 mod amendments;

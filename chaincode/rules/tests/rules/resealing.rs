@@ -91,10 +91,14 @@ fn re_sealing_is_the_publishers_gateways() {
 }
 
 #[test]
-fn a_withdrawn_link_is_sealed_to_nobody() {
+fn a_withdrawn_or_erased_link_is_sealed_to_nobody() {
     let (patient, grounds) = (patient(), Grounds::default());
-    let state = LinkState::Withdrawn { by: id("carol"), at: at(-1), reason: id("wrong patient"), superseded_by: None };
-    let link = Link { state, ..link("l1", Category::Summary) };
-    let state = ResealingState { link: Some(&link), patient: Some(&patient), ..nothing(&grounds) };
-    assert_eq!(code(reseal(&gateway(), state, for_alice())), RefusalCode::LinkWithdrawn);
+    let reason = || id("wrong patient");
+    let withdrawn = LinkState::Withdrawn { by: id("carol"), at: at(-1), reason: reason(), superseded_by: None };
+    let erased = LinkState::Erased { by: id("pam"), at: at(-1), reason: reason() };
+    for (state, expected) in [(withdrawn, RefusalCode::LinkWithdrawn), (erased, RefusalCode::LinkErased)] {
+        let link = Link { state, ..link("l1", Category::Summary) };
+        let state = ResealingState { link: Some(&link), patient: Some(&patient), ..nothing(&grounds) };
+        assert_eq!(code(reseal(&gateway(), state, for_alice())), expected);
+    }
 }

@@ -7,6 +7,7 @@ use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
 use healthchain_rules::notarization::{Notarization, Verification};
 use healthchain_rules::opening::OpeningAct;
+use healthchain_rules::recovery::{Approval, Recovery, RecoveryPlan, RecoveryState, Trustee, Trustees};
 use healthchain_rules::subscription::{Order, OrderState, Plan, PlanState};
 use healthchain_rules::*;
 use serde_json::{Value, json};
@@ -36,6 +37,9 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Settings>(&samples["settings"]);
     survives::<KeyHolder>(&samples["key holder former"]);
     survives::<IdentityAttestation>(&samples["attestation"]);
+    survives::<Delegation>(&samples["delegation"]);
+    survives::<RecoveryPlan>(&samples["recovery plan"]);
+    survives::<Recovery>(&samples["recovery"]);
     survives::<Link>(&samples["link"]);
     survives::<Link>(&samples["link withdrawn"]);
     survives::<Link>(&samples["link superseded"]);
@@ -79,6 +83,8 @@ fn a_link_with_ten_recipients_takes_less_than_8_kib_of_state() {
 }
 
 fn samples() -> Value {
+    let trustees = [Trustee::Member(id("gina")), Trustee::Organisation(id("payer"))].into();
+    let trustees = Trustees::new(trustees, 1).unwrap();
     let withdrawn = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("wrong patient"), superseded_by: None };
     let summary = link("l1", Category::Summary);
     let permit = Terms::new(
@@ -109,7 +115,6 @@ fn samples() -> Value {
         state: GroupState::Active,
     };
     let approval = Vote { by: id("adam"), at: NOW, choice: Choice::Approve, reason: Some(id("needed")) };
-    let (order, may_order) = orders::ordered(&alice(), None, 2);
     let superseded_by = Some(id("l2"));
     let superseded = LinkState::Withdrawn { by: id("carol"), at: NOW, reason: id("published twice"), superseded_by };
     let erased = LinkState::Erased { by: id("pam"), at: NOW, reason: id("asked for by court") };
@@ -144,6 +149,32 @@ fn samples() -> Value {
         "group": group,
         "settings": Settings { amendment_quorum: [(Category::Laboratory, 2)].into(), ..Settings::default() },
         "key holder former": KeyHolder::Former(id("carol")),
+        "delegation": Delegation {
+            id: id("d1"),
+            patient: id("alice"),
+            guardian: id("gina"),
+            powers: [Power::Open, Power::Consent].into(),
+            categories: [Category::Summary].into(),
+            from: at(-5),
+            until: at(5),
+            state: DelegationState::Ended { by: id("gina"), at: NOW },
+        },
+        "recovery plan": RecoveryPlan { patient: id("alice"), trustees: trustees.clone(), made: at(-5) },
+        "recovery": Recovery {
+            id: id("r1"),
+            patient: id("alice"),
+            organisation: id("patients"),
+            key_hash: hash("s-next"),
+            encryption_key: key("next"),
+            reason: id("lost the phone"),
+            trustees,
+            by: id("gina"),
+            begun: at(-2),
+            approvals: vec![Approval {
+                trustee: Trustee::Member(id("gina")), by: id("gina"), organisation: id("patients"), at: at(-2),
+            }],
+            state: RecoveryState::Waiting { until: at(70) },
+        },
         "attestation": IdentityAttestation {
             member: id("alice"),
             by: id("carol"),
