@@ -1,7 +1,9 @@
 //! Granting and revoking consents.
 
 use crate::support::*;
-use healthchain_rules::consent::{GrantState, RevocationState, decide_grant, decide_reading, decide_revocation};
+use healthchain_rules::consent::{
+    GrantState, GranteeState, RevocationState, decide_grant, decide_reading, decide_reading_one, decide_revocation,
+};
 use healthchain_rules::*;
 
 fn to_role() -> Terms {
@@ -155,4 +157,148 @@ fn another_patients_consent_is_unknown() {
     let state = GrantState { existing: Some(&consent), ..nothing() };
     let taken = decide_grant(&bob, &id("bob"), state, ConsentBook::default(), id("c"), to_role(), NOW);
     assert_eq!(code(taken), RefusalCode::ConsentExists);
+}
+
+#[test]
+fn a_consent_to_a_group_names_its_members_while_there_is_such_a_group() {
+    let to_group = || terms(Grantee::Group(id("g1")), everything(), &[Purpose::Payment], Effect::Permit);
+    assert_eq!(code(grant(&alice(), nothing(), to_group())), RefusalCode::UnknownGroup);
+    let grant_to = |group: &Group| {
+        let grantee = GranteeState { group: Some(group), ..GranteeState::default() };
+        grant(&alice(), GrantState { grantee, ..nothing() }, to_group())
+    };
+    assert_eq!(code(grant_to(&group("g2"))), RefusalCode::UnknownGroup);
+    let dissolved = Group { state: GroupState::Dissolved { at: at(-1) }, ..group("g1") };
+    assert_eq!(code(grant_to(&dissolved)), RefusalCode::UnknownGroup);
+    let Ok(Outcome::Decided((_, book), _)) = grant_to(&group("g1")) else { panic!("not granted") };
+
+    let opens = |groups: &[&str]| {
+        let mut actor = actor("pia", Role::PayerOfficer);
+        actor.member.groups = groups.iter().map(|name| (id(name), group(name).privileges)).collect();
+        let pia = Caller::Member(Box::new(actor));
+        decision(&pia, &link("l", Category::Summary), &book, Purpose::Payment, NOW)
+    };
+    let Decision::Permitted { recipient, .. } = opens(&["g1", "g2"]) else { panic!("denied") };
+    assert_eq!(recipient.holder, Holder::Organisation(id("payer")));
+    assert_eq!(denial(opens(&["g2"])), Denial::ConsentRequired);
+}
+
+fn gina() -> Caller {
+    caller("gina", Role::Guardian)
+}
+
+fn delegation(powers: &[Power]) -> Delegation {
+    Delegation {
+        id: id("d1"),
+        patient: id("alice"),
+        guardian: id("gina"),
+        powers: powers.iter().copied().collect(),
+        categories: [Category::Summary, Category::Claim].into(),
+        from: at(-10),
+        until: at(50),
+        state: DelegationState::Granted,
+    }
+}
+
+fn about(grantee: Grantee, scope: Scope, until: Option<LedgerTime>, effect: Effect) -> Terms {
+    Terms::new(grantee, scope, [Purpose::Payment].into(), None, until, effect).unwrap()
+}
+
+fn summaries() -> Scope {
+    Scope::Categories([Category::Summary].into())
+}
+
+#[test]
+fn a_guardian_grants_within_the_delegation_and_the_consent_says_so() {
+    let officers = || Grantee::Role(Role::PayerOfficer);
+    let consenting = delegation(&[Power::Consent]);
+    let try_with = |delegation: &Delegation, links: &[Link], terms| {
+        grant(&gina(), GrantState { delegation: Some(delegation), links, ..nothing() }, terms)
+    };
+    for effect in [Effect::Permit, Effect::Deny] {
+        let granted = try_with(&consenting, &[], about(officers(), summaries(), Some(at(50)), effect));
+        let Ok(Outcome::Decided((consent, book), _)) = granted else { panic!("{granted:?}") };
+        assert_eq!(consent.by, Decider::Guardian(id("gina")));
+        assert_eq!(book.standing(&id("alice"), NOW), [consent]);
+    }
+    let refused = |terms| code(try_with(&consenting, &[], terms));
+    assert_eq!(refused(about(officers(), everything(), Some(at(50)), Effect::Permit)), RefusalCode::NotPermitted);
+    assert_eq!(refused(about(officers(), summaries(), Some(at(51)), Effect::Permit)), RefusalCode::NotPermitted);
+    assert_eq!(refused(about(officers(), summaries(), Some(at(51)), Effect::Deny)), RefusalCode::NotPermitted);
+    assert_eq!(refused(about(officers(), summaries(), None, Effect::Deny)), RefusalCode::NotPermitted);
+
+    let named = |link: &Link| {
+        try_with(
+            &consenting,
+            std::slice::from_ref(link),
+            about(officers(), only(&["l1"]), Some(at(50)), Effect::Permit),
+        )
+    };
+    assert!(named(&link("l1", Category::Claim)).is_ok());
+    assert_eq!(code(named(&link("l1", Category::Imaging))), RefusalCode::NotPermitted);
+    let bobs = Link { patient: id("bob"), ..link("l1", Category::Imaging) };
+    assert_eq!(code(named(&bobs)), RefusalCode::UnknownLink, "tells nothing of bob's");
+
+    let plain = || about(officers(), summaries(), Some(at(50)), Effect::Permit);
+    let others = [Power::Open, Power::AnswerRequests, Power::Subscribe, Power::ReadAudit, Power::CollectRewards];
+    assert_eq!(code(try_with(&delegation(&others), &[], plain())), RefusalCode::NotPermitted);
+    assert_eq!(code(grant(&gina(), nothing(), plain())), RefusalCode::NotPermitted);
+}
+
+#[test]
+fn a_guardian_permits_oneself_nothing_but_may_deny_oneself() {
+    let consenting = delegation(&[Power::Consent]);
+    let state = || GrantState { delegation: Some(&consenting), ..nothing() };
+    let gina_herself = member_of(&home(Role::Guardian), "gina", Role::Guardian);
+    let grantee = GranteeState { member: Some(&gina_herself), ..GranteeState::default() };
+    let to = |grantee, effect| about(grantee, summaries(), Some(at(50)), effect);
+    let herself = || Grantee::Member(id("gina"));
+    for own in [herself(), Grantee::Role(Role::Guardian), Grantee::Organisation(id("patients"))] {
+        let refusal = grant(&gina(), GrantState { grantee, ..state() }, to(own, Effect::Permit)).unwrap_err();
+        assert_eq!(refusal.code(), RefusalCode::NotPermitted);
+    }
+    assert!(grant(&gina(), GrantState { grantee, ..state() }, to(herself(), Effect::Deny)).is_ok());
+}
+
+#[test]
+fn a_guardian_revokes_within_the_delegation_but_no_denial_of_the_patient() {
+    let revoke = |by: &Decider, terms: Terms, links: Vec<Link>, powers: &[Power]| {
+        let (id, patient, state) = (id("c"), id("alice"), ConsentState::Granted);
+        let consent = Consent { id, patient, terms, granted: at(-5), by: by.clone(), state };
+        let delegation = Some(delegation(powers));
+        let state = RevocationState { existing: Some(consent), links, delegation, ..RevocationState::default() };
+        decide_revocation(&gina(), &healthchain_rules::MemberId::try_from("alice".to_owned()).unwrap(), state, NOW)
+    };
+    let officers = || Grantee::Role(Role::PayerOfficer);
+    let (hers, alices) = (Decider::Guardian(id("gina")), Decider::Patient);
+    let summary = |effect| about(officers(), summaries(), None, effect);
+    for (by, effect) in [(&hers, Effect::Permit), (&hers, Effect::Deny), (&alices, Effect::Permit)] {
+        assert!(matches!(revoke(by, summary(effect), vec![], &[Power::Consent]), Ok(Outcome::Decided(..))));
+    }
+    assert_eq!(code(revoke(&alices, summary(Effect::Deny), vec![], &[Power::Consent])), RefusalCode::NotPermitted);
+    assert_eq!(code(revoke(&hers, summary(Effect::Permit), vec![], &[Power::Open])), RefusalCode::NotPermitted);
+    let all = about(officers(), everything(), None, Effect::Permit);
+    assert_eq!(code(revoke(&alices, all, vec![], &[Power::Consent])), RefusalCode::NotPermitted, "other categories");
+    let named = || about(officers(), only(&["l1"]), None, Effect::Permit);
+    assert!(revoke(&alices, named(), vec![link("l1", Category::Claim)], &[Power::Consent]).is_ok());
+    let other = revoke(&alices, named(), vec![link("l1", Category::Imaging)], &[Power::Consent]);
+    assert_eq!(code(other), RefusalCode::NotPermitted);
+}
+
+#[test]
+fn consents_are_read_by_the_patient_and_guardians_who_consent() {
+    let Ok(Outcome::Decided((consent, _), _)) = grant(&alice(), nothing(), to_role()) else { panic!("not new") };
+    let read =
+        |caller: &Caller, delegation| decide_reading_one(caller, &id("alice"), Some(consent.clone()), delegation, NOW);
+    let (consenting, other) = (delegation(&[Power::Consent]), delegation(&[Power::Open]));
+    assert_eq!(read(&alice(), None), Ok(consent.clone()));
+    assert_eq!(read(&gina(), Some(&consenting)), Ok(consent.clone()));
+    assert!(decide_reading(&gina(), &id("alice"), Some(&consenting), NOW).is_ok());
+    assert_eq!(code(decide_reading(&gina(), &id("alice"), Some(&consenting), at(50))), RefusalCode::NotPermitted);
+    assert_eq!(code(read(&gina(), Some(&other))), RefusalCode::NotPermitted);
+    assert_eq!(code(read(&caller("pia", Role::PayerOfficer), None)), RefusalCode::NotPermitted);
+    let none = decide_reading_one(&alice(), &id("alice"), None, None, NOW);
+    assert_eq!(code(none), RefusalCode::UnknownConsent);
+    let bobs = decide_reading_one(&caller("bob", Role::Patient), &id("bob"), Some(consent.clone()), None, NOW);
+    assert_eq!(code(bobs), RefusalCode::UnknownConsent);
 }
