@@ -8,6 +8,8 @@ use healthchain_rules::charge::{Charge, Place};
 use healthchain_rules::notarization::{Notarization, Verification};
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::recovery::{Approval, Recovery, RecoveryPlan, RecoveryState, Trustee, Trustees};
+use healthchain_rules::request::OpenRequests;
+use healthchain_rules::standing_rule::RuleAnswer;
 use healthchain_rules::subscription::{Order, OrderState, Plan, PlanState};
 use healthchain_rules::*;
 use serde_json::{Value, json};
@@ -52,6 +54,16 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Envelope>(&samples["envelope"]);
     survives::<ConsentBook>(&samples["consent book"]);
     survives::<Consent>(&samples["consent revoked"]);
+    survives::<Consent>(&samples["consent of a guardian"]);
+    survives::<AccessRequest>(&samples["access request"]);
+    survives::<AccessRequest>(&samples["access request granted"]);
+    survives::<AccessRequest>(&samples["access request refused"]);
+    survives::<AccessRequest>(&samples["access request withdrawn"]);
+    survives::<OpenRequests>(&samples["open requests"]);
+    survives::<StandingRules>(&samples["standing rules"]);
+    survives::<Emergency>(&samples["emergency"]);
+    survives::<Emergency>(&samples["emergency reviewed"]);
+    survives::<Docket>(&samples["emergency docket"]);
     survives::<Opening>(&samples["opening permitted"]);
     survives::<Opening>(&samples["opening denied"]);
     survives::<Plan>(&samples["plan closed"]);
@@ -120,7 +132,7 @@ fn samples() -> Value {
     let erased = LinkState::Erased { by: id("pam"), at: NOW, reason: id("asked for by court") };
     let amendment = amendment();
     let (order, may_order) = orders::ordered(&alice(), None, 2);
-    json!({
+    let mut samples = json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
         "organisation left": Organisation { state: OrganisationState::Left { at: NOW }, ..hospital() },
@@ -251,6 +263,69 @@ fn samples() -> Value {
         },
         "opening permitted": permitted,
         "opening denied": denied,
+    });
+    let asked = asked();
+    samples.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+    samples
+}
+
+/// Of access requests, standing rules and emergencies.
+fn asked() -> Value {
+    let permit = terms(Grantee::Group(id("g1")), everything(), &[Purpose::Payment], Effect::Permit);
+    let request = |state| AccessRequest {
+        id: id("r1"),
+        patient: id("alice"),
+        requester: id("pia"),
+        organisation: id("payer"),
+        terms: terms(Grantee::Member(id("pia")), only(&["l1"]), &[Purpose::Payment], Effect::Permit),
+        reason: id("claim 7"),
+        asked: at(-5),
+        expires: at(5),
+        state,
+    };
+    let guardian = || Decider::Guardian(id("gina"));
+    let granted = RequestState::Granted { consent: id("c1"), by: guardian(), at: NOW };
+    let refused = RequestState::Refused { by: Decider::Rule(id("a")), at: NOW, reason: Some(id("not now")) };
+    let rule = |answer| {
+        let (purposes, categories) = ([Purpose::Payment].into(), [Category::Claim].into());
+        StandingRule::new(Grantee::Organisation(id("payer")), purposes, categories, answer).unwrap()
+    };
+    let emergency = |state| Emergency {
+        id: hash("transaction"),
+        patient: id("alice"),
+        clinician: id("carol"),
+        organisation: id("hospital"),
+        reason: id("unconscious"),
+        at: at(-5),
+        until: at(5),
+        review_due: at(50),
+        state,
+    };
+    let reviewed = EmergencyState::Reviewed {
+        by: id("olga"),
+        organisation: id("clinic"),
+        at: NOW,
+        finding: Finding::NotJustified,
+        note: id("was awake"),
+    };
+    json!({
+        "consent of a guardian": Consent {
+            id: id("c2"),
+            patient: id("alice"),
+            terms: permit,
+            granted: NOW,
+            by: guardian(),
+            state: ConsentState::Granted,
+        },
+        "access request": request(RequestState::Open),
+        "access request granted": request(granted),
+        "access request refused": request(refused),
+        "access request withdrawn": request(RequestState::Withdrawn { at: NOW }),
+        "open requests": {"r1": at(5)},
+        "standing rules": {"a": rule(RuleAnswer::Refuse), "b": rule(RuleAnswer::Grant { days: 9 })},
+        "emergency": emergency(EmergencyState::Open),
+        "emergency reviewed": emergency(reviewed),
+        "emergency docket": Docket { open: [(hash("transaction"), at(50))].into() },
     })
 }
 
