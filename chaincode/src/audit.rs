@@ -4,17 +4,22 @@ use fabric_contract::Context;
 use healthchain_interface::{Audit, EntriesQuery, Page, ReadTrail};
 use healthchain_rules::audit::{Act, AuditEntry};
 use healthchain_rules::reading::{TrailState, decide_entries, decide_reading};
+use healthchain_rules::replay::{decide_replaying, require_evidence};
 use healthchain_rules::{
-    Caller, Delegation, LedgerEvent, Member, MemberId, MspId, Reading, Recipient, Refusal, Trail, TransactionId,
+    Caller, Delegation, LedgerEvent, Member, MemberId, MspId, Opening, Reading, Recipient, Refusal, Replay, Trail,
+    TransactionId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::caller::load_caller_with;
+use crate::links;
 use crate::page_token;
 use crate::storage::agent::save_day_use;
 use crate::storage::audit::{load_entries, load_reading, save_entry, save_reading};
 use crate::storage::delegation::load_delegation;
+use crate::storage::evidence::load_evidence;
 use crate::storage::member::load_member;
+use crate::storage::opening::load_opening;
 use crate::storage::{Load, Loads};
 use crate::transaction;
 
@@ -48,6 +53,17 @@ impl Audit for AuditContract {
         let (items, next) = load_entries(context, &reading, position.as_ref(), limit, &proof).await?;
         let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
         Ok(Page { items, next_page_token })
+    }
+
+    async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal> {
+        let first = (load_opening(&opening), load_evidence(&opening));
+        let (caller, (opening, evidence), delegation) = load_caller_with(context, first, |(opening, _), who| {
+            opening.as_ref().zip(who).map(|(opening, who): (&Opening, _)| load_delegation(&opening.patient, who))
+        })
+        .await?;
+        let at = transaction::time(context)?;
+        let opening = decide_replaying(&caller, opening, delegation.flatten().as_ref(), at)?;
+        links::opening::replay(context, opening, require_evidence(evidence)?).await
     }
 }
 

@@ -1,6 +1,6 @@
 use fabric_contract::{Context, contract};
 use healthchain_rules::audit::AuditEntry;
-use healthchain_rules::{LedgerTime, Reading, Refusal, Trail, TransactionId};
+use healthchain_rules::{LedgerTime, Reading, Refusal, Replay, Trail, TransactionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,4 +47,10 @@ pub trait Audit {
     /// What was done, newest first, within the reading's bounds. For whoever made the reading, for an hour.
     #[evaluate]
     async fn entries(&self, context: &Context, query: EntriesQuery) -> Result<Page<AuditEntry>, Refusal>;
+
+    /// Decides an opening again, by its transaction, on the values that it read, which are found in the peer's history: whether the
+    /// decision is the recorded one. For the patient, and for administrators and privacy officers of the opener's and the publisher's
+    /// organisations; an opening of a ledger of the first release answers `no-evidence`.
+    #[evaluate]
+    async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal>;
 }

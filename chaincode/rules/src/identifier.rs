@@ -175,6 +175,10 @@ parsed_text!(
     Commitment, "a commitment", "64 lower-case hexadecimal digits", is_sha256
 );
 parsed_text!(
+    /// SHA-256 of a value as it lies on the ledger, 64 lower-case hexadecimal digits.
+    ValueHash, "a value's hash", "64 lower-case hexadecimal digits (SHA-256 of the value)", is_sha256
+);
+parsed_text!(
     /// Fabric's transaction id, 64 lower-case hexadecimal digits.
     TransactionId, "a transaction id", "64 lower-case hexadecimal digits", is_sha256
 );

@@ -35,6 +35,7 @@ pub mod purpose;
 pub mod reading;
 pub mod recovery;
 pub mod refusal;
+pub mod replay;
 pub mod request;
 pub mod resealing;
 pub mod role;
@@ -62,7 +63,7 @@ pub use identifier::{
     AmendmentId, Commitment, ConsentId, ContentHash, Currency, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId,
     KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash, OrderId, PlanId,
     ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId,
-    TransactionId,
+    TransactionId, ValueHash,
 };
 pub use link::{Content, Link, LinkState, Version, VersionOfLink};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};
@@ -72,6 +73,7 @@ pub use outcome::Outcome;
 pub use purpose::Purpose;
 pub use reading::{Reading, Trail};
 pub use refusal::{Refusal, RefusalCode};
+pub use replay::{Evidence, Replay};
 pub use request::{AccessRequest, RequestState};
 pub use role::{Permission, Role};
 pub use settings::Settings;

@@ -252,6 +252,8 @@ refusal_codes! {
     UnknownReading 404 "unknown-reading"
     /// The reading of the audit is more than an hour old.
     ReadingExpired 403 "reading-expired"
+    /// The opening was decided by a release that kept no evidence of what its decisions rest on.
+    NoEvidence 404 "no-evidence"
     /// The page token is of another query.
     PageTokenMismatch 400 "page-token-mismatch"
     // The ledger itself.

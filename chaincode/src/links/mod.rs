@@ -3,7 +3,7 @@
 mod envelopes;
 mod erasure;
 mod listing;
-mod opening;
+pub(crate) mod opening;
 mod publication;
 mod resealing;
 mod versions;

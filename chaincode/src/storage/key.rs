@@ -77,6 +77,8 @@ keys! {
         [link, ordered(version), recipient_key_hash]
     /// An opening.
     OPENING "opening" opening(transaction: &TransactionId) [transaction]
+    /// What an opening's decision rested on.
+    EVIDENCE "evidence" evidence(opening: &TransactionId) [opening]
     // Amendments.
     /// An amendment.
     AMENDMENT "amendment" amendment(id: &AmendmentId) [id]

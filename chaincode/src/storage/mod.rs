@@ -12,6 +12,7 @@ pub(crate) mod delegation;
 pub(crate) mod emergency;
 pub(crate) mod envelope;
 pub(crate) mod erasure;
+pub(crate) mod evidence;
 pub(crate) mod governance;
 pub(crate) mod grantee;
 pub(crate) mod group;
@@ -67,11 +68,24 @@ pub(crate) trait Loads {
 /// What the ledger answered, in the order of the keys.
 pub(crate) type Values = std::vec::IntoIter<Option<Vec<u8>>>;
 
-/// Reads all of them in one round trip, where the peer offers that.
-pub(crate) async fn fetch<L: Loads>(context: &Context, loads: L) -> Result<L::Loaded, Refusal> {
+/// Where values are read: the ledger as it stands, or as it stood.
+pub(crate) trait Source: Sync {
+    /// The values of these keys, in their order.
+    fn values(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, Refusal>> + Send;
+}
+
+/// In one round trip, where the peer offers that.
+impl Source for Context {
+    async fn values(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Refusal> {
+        self.get_many(keys).await.map_err(ledger)
+    }
+}
+
+/// Reads all of them at once.
+pub(crate) async fn fetch<L: Loads>(source: &impl Source, loads: L) -> Result<L::Loaded, Refusal> {
     let mut keys = Vec::new();
     loads.keys(&mut keys);
-    let values = if keys.is_empty() { Vec::new() } else { context.get_many(&keys).await.map_err(ledger)? };
+    let values = if keys.is_empty() { Vec::new() } else { source.values(&keys).await? };
     loads.take(&mut values.into_iter())
 }
 

@@ -21,4 +21,5 @@ mod openings;
 mod organisations;
 mod recoveries;
 mod resealing;
+mod replays;
 mod subscriptions;

@@ -27,6 +27,7 @@ mod recoveries;
 mod requests;
 mod resealing;
 mod rights_floor;
+mod replays;
 mod rotations;
 mod standing;
 mod standing_rules;

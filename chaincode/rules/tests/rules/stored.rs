@@ -79,6 +79,7 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<DayUse>(&samples["agent's day"]);
     survives::<AuditEntry>(&samples["audit entry"]);
     survives::<Reading>(&samples["audit reading"]);
+    survives::<Evidence>(&samples["evidence"]);
 }
 
 #[test]
@@ -252,6 +253,11 @@ fn samples() -> Value {
             owner: None,
             patient: Some(id("alice")),
             act: OpeningAct::of(&permitted).into(),
+        },
+        "evidence": Evidence {
+            rules: 1,
+            signing_key: hash("key"),
+            values: [("read".to_owned(), Some(hash("value"))), ("absent".to_owned(), None)].into(),
         },
         "audit reading": Reading {
             transaction: hash("reading"),
