@@ -28,6 +28,8 @@ mod requests;
 mod resealing;
 mod rights_floor;
 mod replays;
+mod resealing;
+mod rights_floor;
 mod rotations;
 mod standing;
 mod standing_rules;
