@@ -65,7 +65,7 @@ pub fn decide_resealing(
     } else {
         Err(Refusal::new(
             RefusalCode::EnvelopeNotWanted,
-            "seal only to the recipients that Links:to_reseal names, with their present keys",
+            "seal only to the recipients that Links:toReseal names, with their present keys",
         ))
     }
 }

@@ -137,6 +137,6 @@ async fn malformed_delegations_are_refused() {
         assert_eq!(alice.status_of("Delegations:delegate", malformed.clone()).await, 400, "{malformed}");
     }
     assert_eq!(alice.status_of("Delegations:end", json!({"patient": "alice"})).await, 400);
-    assert_eq!(alice.status_of("Delegations:of_patient", json!({"patient": "alice", "limit": 101})).await, 400);
-    assert_eq!(alice.status_of("Delegations:of_guardian", json!({"guardian": "G"})).await, 400);
+    assert_eq!(alice.status_of("Delegations:ofPatient", json!({"patient": "alice", "limit": 101})).await, 400);
+    assert_eq!(alice.status_of("Delegations:ofGuardian", json!({"guardian": "G"})).await, 400);
 }

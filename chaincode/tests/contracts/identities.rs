@@ -140,7 +140,7 @@ async fn an_administrator_replaces_a_lost_key_but_no_patients() {
     let off_curve = RotateKey { encryption_key: id(&off_curve), ..call };
     assert_eq!(refused(admin.rotate_key(&off_curve).await), RefusalCode::Malformed);
     let short = json!({"member": "carol", "key_hash": "ab", "encryption_key": "AAAA"});
-    assert_eq!(consortium.person("admin-hospital").status_of("Members:rotate_key", short).await, 400);
+    assert_eq!(consortium.person("admin-hospital").status_of("Members:rotateKey", short).await, 400);
 }
 
 #[tokio::test]
@@ -176,5 +176,5 @@ async fn an_organisations_members_are_listed_page_by_page_without_gateways_and_f
         assert_eq!(refusal, expected, "{who}");
     }
     let malformed = json!({"organisation": "hospital", "limit": 101});
-    assert_eq!(consortium.person("pam").status_of("Members:of_organisation", malformed).await, 400);
+    assert_eq!(consortium.person("pam").status_of("Members:ofOrganisation", malformed).await, 400);
 }

@@ -93,6 +93,6 @@ async fn re_sealing_is_for_the_publishers_gateway() {
     assert_eq!(refused(gateway.links().to_reseal(&unknown).await), RefusalCode::UnknownPatient);
     let unknown = Reseal { link: id("l9"), ..call };
     assert_eq!(refused(gateway.links().reseal(&unknown).await), RefusalCode::UnknownLink);
-    assert_eq!(gateway.status_of("Links:to_reseal", json!({"patient": "alice", "limit": 0})).await, 400);
+    assert_eq!(gateway.status_of("Links:toReseal", json!({"patient": "alice", "limit": 0})).await, 400);
     assert_eq!(gateway.status_of("Links:reseal", json!({"link": "l1", "envelope": {}})).await, 400);
 }
