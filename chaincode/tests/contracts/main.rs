@@ -20,6 +20,6 @@ mod notarizations;
 mod openings;
 mod organisations;
 mod recoveries;
-mod resealing;
 mod replays;
+mod resealing;
 mod subscriptions;

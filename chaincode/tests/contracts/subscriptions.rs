@@ -1,5 +1,3 @@
-use std::time::SystemTime;
-
 use healthchain_interface::*;
 use healthchain_rules::charge::{Account, Item, Price};
 use healthchain_rules::notarization::BillTo;
@@ -142,15 +140,13 @@ async fn a_payer_buys_a_subscription_for_a_patient_and_pays_for_it() {
 #[tokio::test]
 async fn a_guardian_who_may_subscribe_orders_and_the_patient_pays() {
     let mut consortium = Consortium::new().await;
-    a_plan(&consortium, "basic").await;
+    let plan = a_plan(&consortium, "basic").await;
     consortium.add("gina", "patients", "client");
     let gina = consortium.new_member("gina", Role::Guardian);
     consortium.person("admin-patients").members().register(&gina).await.unwrap();
     let gina = consortium.person("gina").subscriptions();
     assert_eq!(refused(gina.order(&an_order("o1", 1)).await), RefusalCode::NotPermitted);
 
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let tomorrow = LedgerTime::from_timestamp(now.as_secs().try_into().unwrap(), 0).unwrap().plus_days(1);
     let delegation = Delegate {
         delegation: id("d1"),
         patient: id("alice"),
@@ -158,7 +154,7 @@ async fn a_guardian_who_may_subscribe_orders_and_the_patient_pays() {
         powers: [Power::Subscribe].into(),
         categories: [].into(),
         from: None,
-        until: tomorrow,
+        until: plan.made.plus_days(1),
     };
     let alice = DelegationsClient::new(consortium.person("alice").contract.clone());
     alice.delegate(&delegation).await.unwrap();
