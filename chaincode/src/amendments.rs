@@ -30,8 +30,8 @@ impl Amendments for AmendmentContract {
     async fn propose(&self, context: &mut Context, call: ProposeAmendment) -> Result<Amendment, Refusal> {
         let first = (load_link(&call.link), load_amendment(&call.amendment), load_open_amendments(&call.link));
         let (caller, (link, existing, open), rest) =
-            load_caller_with(context, first, |(link, _, _): &(Option<Link>, _, _), who| {
-                link.as_ref().map(|link| (load_member(&link.patient), load_grounds(&link.patient, who)))
+            load_caller_with(context, first, |(link, _, _): &(Option<Link>, _, _), _| {
+                link.as_ref().map(|link| (load_member(&link.patient), load_grounds(&link.patient, None)))
             })
             .await?;
         let link = decide_proposing(&caller, link)?;

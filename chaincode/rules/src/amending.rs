@@ -148,7 +148,7 @@ pub fn decide_proposal(
         id: draft.id,
     };
     open.0.insert(amendment.id.clone(), OpenAmendment { version: number + 1, until: amendment.until });
-    let by_agent = agent_of(actor).is_some();
+    let by_agent = owner_of(actor).is_some();
     Ok(amendment.conclude(link, open, closed, at, |amendment| match amendment.state {
         AmendmentState::Activated { .. } => amendment.activated_act(by_agent),
         _ => AmendmentAct::AmendmentProposed {
@@ -287,9 +287,9 @@ fn decide_voice(
         }
         None => amendment.require_open(&link, at)?,
     }
-    let agent_of = agent_of(actor);
-    let by_agent = agent_of.is_some();
-    let voice = Voice { by: actor.member.id.clone(), agent_of, at, opinion: opinion.clone() };
+    let owner = owner_of(actor);
+    let by_agent = owner.is_some();
+    let voice = Voice { by: actor.member.id.clone(), owner, at, opinion: opinion.clone() };
     amendment.voices.insert(actor.organisation.msp_id.clone(), Some(voice));
     Ok(amendment.conclude(link, open, BTreeSet::new(), at, |amendment| {
         let is_open = amendment.state == AmendmentState::Open;
@@ -324,6 +324,6 @@ fn quorum(asked: usize, named: Option<u32>) -> u32 {
 }
 
 /// The owner of an agent that acts.
-fn agent_of(actor: &Actor) -> Option<MemberId> {
+fn owner_of(actor: &Actor) -> Option<MemberId> {
     actor.agent.as_ref().map(|agent| agent.owner.id.clone())
 }

@@ -47,7 +47,7 @@ pub struct Voice {
     pub by: MemberId,
     /// The agent's owner, where it was an agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent_of: Option<MemberId>,
+    pub owner: Option<MemberId>,
     /// When.
     pub at: LedgerTime,
     /// What it says.

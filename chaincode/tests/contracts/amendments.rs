@@ -1,5 +1,5 @@
 use healthchain_interface::{
-    AmendmentsQuery, ApproveAmendment, PermittedQuery, ProposeAmendment, RejectAmendment, VersionsQuery,
+    AmendmentsQuery, ApproveAmendment, DeployAgent, PermittedQuery, ProposeAmendment, RejectAmendment, VersionsQuery,
     WithdrawAmendment, WithdrawLink,
 };
 use healthchain_rules::*;
@@ -260,4 +260,46 @@ async fn voices_are_refused_to_all_but_clinicians_of_other_care_organisations() 
     assert_eq!(refused(clara.amendments().amendment(&id("a1")).await), RefusalCode::MemberSuspended);
     assert_eq!(refused(clara.amendments().of_link(&of_link).await), RefusalCode::MemberSuspended);
     assert_eq!(standing(&consortium, "alice", "a1").await, AmendmentStanding::Open);
+}
+
+#[tokio::test]
+async fn an_organisations_agent_approves_like_a_member_and_is_marked_everywhere() {
+    let mut consortium = Consortium::new().await;
+    consortium.add("verifier", "clinic", "client");
+    let verifier = consortium.person("verifier");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let tomorrow = u64::try_from(now.as_millis()).unwrap() + 86_400_000;
+    let charter = DeployAgent {
+        agent: id("verifier"),
+        owner: id("clara"),
+        key_hash: verifier.key_hash.clone(),
+        encryption_key: verifier.encryption_key.clone(),
+        functions: [id("Amendments:approve")].into(),
+        purposes: [].into(),
+        categories: [].into(),
+        calls_a_day: 9,
+        epsilon_a_day: 0,
+        until: LedgerTime::from_milliseconds(tomorrow),
+    };
+    consortium.person("admin-clinic").agents().deploy(&charter).await.unwrap();
+    consortium.publish("l1", Category::Summary).await;
+    propose(&consortium, "a1", 1).await;
+    let verifier = consortium.person("verifier").amendments();
+    assert_eq!(refused(verifier.reject(&rejection("a1")).await), RefusalCode::AgentNotPermitted);
+    let activated = verifier.approve(&approval("a1")).await.unwrap();
+    let voice = activated.voices[&id("clinic")].clone().unwrap();
+    assert_eq!((voice.by, voice.owner), (id("verifier"), Some(id("clara"))));
+
+    let entries = consortium.person("alice").trail(Trail::OfPatient(id("alice"))).await;
+    let acts: Vec<_> = entries.iter().map(|entry| serde_json::to_value(&entry.act).unwrap()).collect();
+    let of = |tag: &str| acts.iter().find(|act| act["act"] == tag).unwrap().clone();
+    let said = json!({"amendment": "a1", "link": "l1", "version": 2});
+    let with = |tag: &str, by_agent: Option<bool>| {
+        let mut act = said.clone();
+        act["act"] = json!(tag);
+        by_agent.into_iter().for_each(|by_agent| act["by_agent"] = json!(by_agent));
+        act
+    };
+    assert_eq!(of("amendment-proposed"), with("amendment-proposed", None));
+    assert_eq!(of("amendment-activated"), with("amendment-activated", Some(true)));
 }

@@ -127,6 +127,26 @@ fn clara(number: usize) -> Caller {
     caller_of(other(number), &format!("clara-{number}"), Role::Clinician)
 }
 
+/// A clinician's agent, chartered to propose and to approve, which calls a function.
+fn agent_of(organisation: Organisation, function: &str) -> Caller {
+    let owner = member_of(&organisation, "owner", Role::Clinician);
+    let mut actor = actor_of(organisation, "verifier", Role::Agent);
+    let charter = Charter {
+        agent: id("verifier"),
+        owner: id("owner"),
+        functions: [id("Amendments:propose"), id("Amendments:approve")].into(),
+        purposes: BTreeSet::new(),
+        categories: BTreeSet::new(),
+        calls_a_day: 1,
+        epsilon_a_day: 0,
+        until: at(DAY),
+        state: CharterState::Running,
+    };
+    let (used, function) = (DayUse::default(), Some(id(function)));
+    actor.agent = Some(AgentAtWork { charter, owner, used, function, at: at(1) });
+    Caller::Member(Box::new(actor))
+}
+
 fn draft(name: &str, base_version: u32) -> AmendmentDraft {
     AmendmentDraft {
         id: id(name),
@@ -175,7 +195,7 @@ fn the_approval_that_reaches_the_majority_activates_the_next_version() {
 
     let first = world.approve(&clara(0), "a", 5).unwrap();
     assert_eq!(first.state, AmendmentState::Open);
-    let voice = Voice { by: id("clara-0"), agent_of: None, at: at(5), opinion: Opinion::Approves };
+    let voice = Voice { by: id("clara-0"), owner: None, at: at(5), opinion: Opinion::Approves };
     assert_eq!(first.voices[&id("clinic-0")], Some(voice));
     let act = AmendmentAct::AmendmentApproved { amendment: id("a"), link: id("l"), version: 2, by_agent: false };
     assert_eq!(*world.act(), act);
@@ -318,32 +338,19 @@ fn only_members_of_other_care_organisations_that_were_asked_approve_and_reject()
 fn an_agent_is_just_another_approver_and_is_marked_with_its_owner() {
     let mut world = World::with(1);
     world.propose("a").unwrap();
-    let verifier = |function: &str| {
-        let mut actor = actor_of(other(0), "verifier", Role::Agent);
-        let charter = Charter {
-            agent: id("verifier"),
-            owner: id("clara-0"),
-            functions: [id("Amendments:approve")].into(),
-            purposes: BTreeSet::new(),
-            categories: BTreeSet::new(),
-            calls_a_day: 1,
-            epsilon_a_day: 0,
-            until: at(DAY),
-            state: CharterState::Running,
-        };
-        actor.agent = Some(AgentAtWork {
-            charter,
-            owner: member_of(&other(0), "clara-0", Role::Clinician),
-            used: DayUse::default(),
-            function: Some(id(function)),
-            at: at(1),
-        });
-        Caller::Member(Box::new(actor))
-    };
-    assert_eq!(code(world.reject(&verifier("Amendments:reject"), "a", 1)), RefusalCode::AgentNotPermitted);
-    let activated = world.approve(&verifier("Amendments:approve"), "a", 1).unwrap();
-    let voice = Voice { by: id("verifier"), agent_of: Some(id("clara-0")), at: at(1), opinion: Opinion::Approves };
+    assert_eq!(code(world.reject(&agent_of(other(0), "Amendments:reject"), "a", 1)), RefusalCode::AgentNotPermitted);
+    let activated = world.approve(&agent_of(other(0), "Amendments:approve"), "a", 1).unwrap();
+    let voice = Voice { by: id("verifier"), owner: Some(id("owner")), at: at(1), opinion: Opinion::Approves };
     assert_eq!(activated.voices[&id("clinic-0")], Some(voice));
+    let act = AmendmentAct::AmendmentActivated { amendment: id("a"), link: id("l"), version: 2, by_agent: true };
+    assert_eq!(*world.act(), act);
+}
+
+#[test]
+fn an_agents_proposal_that_takes_effect_at_once_is_marked_too() {
+    let mut world = World::with(0);
+    let proposed = world.propose_as(&agent_of(hospital(), "Amendments:propose"), draft("a", 1), 1).unwrap();
+    assert_eq!(proposed.version.by, id("verifier"));
     let act = AmendmentAct::AmendmentActivated { amendment: id("a"), link: id("l"), version: 2, by_agent: true };
     assert_eq!(*world.act(), act);
 }

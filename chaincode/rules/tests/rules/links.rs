@@ -164,8 +164,14 @@ fn a_repeated_publication_is_harmless_and_another_one_under_its_id_is_refused() 
     };
     assert_eq!(again(&carol(), draft()).unwrap(), link);
     assert_eq!(again(&caller("dora", Role::Clinician), draft()).unwrap(), link);
-    let other = Draft { content: Content { hash: hash("other"), ..content() }, ..draft() };
-    assert_eq!(code(again(&carol(), other)), RefusalCode::LinkExists);
+    for other in [
+        Draft { content: Content { hash: hash("other"), ..content() }, ..draft() },
+        Draft { commitment: hash("other"), ..draft() },
+        Draft { patient: id("bob"), ..draft() },
+        Draft { category: Category::Claim, ..draft() },
+    ] {
+        assert_eq!(code(again(&carol(), other)), RefusalCode::LinkExists);
+    }
     let elsewhere = caller_of(clinic(), "clara", Role::Clinician);
     assert_eq!(code(again(&elsewhere, draft())), RefusalCode::LinkExists);
 }
@@ -266,6 +272,15 @@ fn a_link_is_unknown_to_those_who_have_nothing_to_do_with_it() {
         caller_of(clinic(), "clara", Role::Clinician),
     ] {
         assert!(read(&reader, &none).is_ok());
+    }
+    let (by, reason) = (id("carol"), id("wrong patient"));
+    let withdrawn = LinkState::Withdrawn { by, at: NOW, reason, superseded_by: None };
+    let erased = LinkState::Erased { by: id("pam"), at: NOW, reason: id("wrong patient") };
+    for state in [withdrawn, erased] {
+        let closed = || Some(Link { state: state.clone(), ..link("l", Category::Summary) });
+        assert!(decide_reading(&alice(), closed(), &on(&none), NOW).is_ok());
+        let clara = caller_of(clinic(), "clara", Role::Clinician);
+        assert_eq!(code(decide_reading(&clara, closed(), &on(&none), NOW)), RefusalCode::UnknownLink);
     }
     let pia = caller("pia", Role::PayerOfficer);
     for stranger in [pia.clone(), caller("bob", Role::Patient), Caller::Custodian(clinic())] {

@@ -90,7 +90,9 @@ fn a_link_with_ten_recipients_takes_less_than_8_kib_of_state() {
         recipient_key_hash: hash("recipient"),
         sealed: id(&payload),
     };
-    let link = serde_json::to_string(&link("a-link-id-of-32-characters-or-so", Category::Summary)).unwrap();
+    let mut link = link("a-link-id-of-32-characters-or-so", Category::Summary);
+    link.current.amendment = Some(id("an-amendment-id-of-36-characters-or-"));
+    let link = serde_json::to_string(&link).unwrap();
     let envelopes = 10 * serde_json::to_string(&envelope).unwrap().len();
     assert!(2 * link.len() + envelopes < 8192, "{} + {envelopes}", 2 * link.len());
 }
@@ -336,9 +338,9 @@ fn asked() -> Value {
 }
 
 fn amendment() -> Amendment {
-    let approves = Voice { by: id("clara"), agent_of: None, at: NOW, opinion: Opinion::Approves };
+    let approves = Voice { by: id("clara"), owner: None, at: NOW, opinion: Opinion::Approves };
     let opinion = Opinion::Rejects { reason: id("wrong dose") };
-    let rejects = Voice { by: id("verifier"), agent_of: Some(id("cora")), at: NOW, opinion };
+    let rejects = Voice { by: id("verifier"), owner: Some(id("cora")), at: NOW, opinion };
     Amendment {
         id: id("a1"),
         link: id("l1"),
