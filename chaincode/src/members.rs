@@ -6,7 +6,8 @@ use healthchain_interface::{
     SuspendMember,
 };
 use healthchain_rules::attestation::{IdentityAttestation, decide_attestation};
-use healthchain_rules::member::{MemberAct, Registration, decide_registration};
+use healthchain_rules::member::MemberAct;
+use healthchain_rules::registration::{Registration, decide_registration};
 use healthchain_rules::rotation::{NewKeys, RotationState, decide_rotation};
 use healthchain_rules::standing::{decide_listing, decide_reinstatement, decide_retirement, decide_suspension};
 use healthchain_rules::{Caller, Member, MemberId, Outcome, Refusal, RefusalCode};

@@ -35,6 +35,7 @@ pub mod purpose;
 pub mod reading;
 pub mod recovery;
 pub mod refusal;
+pub mod registration;
 pub mod replay;
 pub mod request;
 pub mod resealing;

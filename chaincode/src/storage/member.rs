@@ -1,6 +1,6 @@
 use fabric_contract::Context;
 use healthchain_rules::attestation::{IdentityAttestation, MayAttest};
-use healthchain_rules::member::MayRegister;
+use healthchain_rules::registration::MayRegister;
 use healthchain_rules::rotation::{MayRotate, Rotation};
 use healthchain_rules::standing::{MayChangeStanding, MayListMembers};
 use healthchain_rules::{KeyHash, KeyHolder, Member, MemberId, MspId, Refusal};

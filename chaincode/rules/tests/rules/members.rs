@@ -1,8 +1,8 @@
 //! Who a caller is; how organisations enter and members are registered and suspended.
 
 use crate::support::*;
-use healthchain_rules::member::{Registration, decide_registration};
 use healthchain_rules::organisation::{Entry, EntryState, decide_entry, decide_founding};
+use healthchain_rules::registration::{Registration, decide_registration};
 use healthchain_rules::standing::{decide_reinstatement, decide_suspension};
 use healthchain_rules::*;
 
