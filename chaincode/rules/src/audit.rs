@@ -21,6 +21,7 @@ use crate::reading::ReadingAct;
 use crate::recovery::RecoveryAct;
 use crate::request::RequestAct;
 use crate::subscription::SubscriptionAct;
+use crate::statistics::StatisticsAct;
 use crate::time::LedgerTime;
 
 /// One entry of the audit trail. Never changes.
@@ -81,4 +82,29 @@ acts! {
     Request(RequestAct)
     Emergency(EmergencyAct)
     Reading(ReadingAct)
+    Statistics(StatisticsAct)
+}
+
+/// Proof that the caller may read this trail.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayReadTrail(());
+
+/// Whether the caller may read the trail of this patient's records: only the patient.
+pub fn decide_reading_of_patient(caller: &Caller, patient: &MemberId) -> Result<MayReadTrail, Refusal> {
+    consent::require_patient(caller, patient, Permission::ReadPatientAudit)?;
+    Ok(MayReadTrail(()))
+}
+
+/// Whether the caller may read this member's trail: the member, and administrators and privacy officers of its organisation.
+pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Result<MayReadTrail, Refusal> {
+    let actor = caller.active_member()?;
+    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
+    if actor.member.id != member.id {
+        caller.permitted_member(Permission::ReadOrganisationAudit)?;
+    }
+    if member.organisation == actor.organisation.msp_id {
+        Ok(MayReadTrail(()))
+    } else {
+        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask its privacy officer"))
+    }
 }

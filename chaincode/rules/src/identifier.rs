@@ -154,6 +154,20 @@ parsed_id!(
     HoldId, "a hold id"
 );
 parsed_text!(
+    /// A code of a catalogue, such as what a measure counts or a program rewards: 1 to 64 of a-z, 0-9 and `-`.
+    Code, "a code", "1 to 64 characters of a-z, 0-9 and -", is_id
+);
+parsed_text!(
+    /// A class of the Anatomical Therapeutic Chemical classification, of any of its five levels, such as `J01` or `N02A`.
+    AtcClass, "a drug class", "a code of the ATC classification, such as J01 or N02A", is_atc_class
+);
+parsed_text!(
+    /// A region, by country and subdivision: 2 to 16 of A-Z, 0-9 and `-`, such as `US-MA` (ISO 3166-2).
+    RegionCode, "a region", "2 to 16 characters of A-Z, 0-9 and -, such as US-MA",
+    |text| (2..=limit::REGION_CHARACTERS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-')
+);
+parsed_text!(
     /// An organisation, named by its Fabric membership service provider: 1 to 64 of letters, digits, `-`, `_` and `.`.
     MspId, "an MSP id", "1 to 64 letters, digits, hyphens, underscores and full stops",
     |text| has_length(text, limit::ID_CHARACTERS) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
@@ -228,6 +242,13 @@ impl KeyHash {
     }
 }
 
+impl AtcClass {
+    /// Whether another class is this one or within it.
+    pub fn contains(&self, other: &Self) -> bool {
+        other.0.starts_with(&self.0)
+    }
+}
+
 fn has_length(text: &str, at_most: usize) -> bool {
     (1..=at_most).contains(&text.len())
 }
@@ -241,6 +262,16 @@ fn is_function_name(text: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     has_length(text, limit::ID_CHARACTERS)
         && text.split_once(':').is_some_and(|(contract, function)| is_name(contract) && is_name(function))
+}
+
+/// Five levels: a main group's letter, two digits, a letter, a letter, two digits.
+fn is_atc_class(text: &str) -> bool {
+    let is_level = |(place, byte): (usize, u8)| match place {
+        0 => b"ABCDGHJLMNPRSV".contains(&byte),
+        1 | 2 | 5 | 6 => byte.is_ascii_digit(),
+        _ => byte.is_ascii_uppercase(),
+    };
+    matches!(text.len(), 1 | 3 | 4 | 5 | 7) && text.bytes().enumerate().all(is_level)
 }
 
 fn is_sha256(text: &str) -> bool {

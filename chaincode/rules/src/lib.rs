@@ -11,6 +11,7 @@ pub mod amending;
 pub mod amendment;
 pub mod attestation;
 pub mod audit;
+pub mod calendar;
 pub mod category;
 pub mod change;
 pub mod charge;
@@ -49,6 +50,10 @@ pub mod time;
 
 pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
 pub use amendment::{Amendment, AmendmentStanding, AmendmentState, AmendmentView, OpenAmendments, Opinion, Voice};
+pub mod statistics;
+pub mod time;
+
+pub use calendar::{CalendarPeriod, Month, PeriodLength};
 pub use category::Category;
 pub use change::{Affairs, Change, Execution};
 pub use consent::{Consent, ConsentBook, ConsentState, Decider, Effect, Grantee, Scope, Terms};
@@ -65,6 +70,10 @@ pub use identifier::{
     KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash, OrderId, PlanId,
     ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId,
     TransactionId, ValueHash,
+    AmendmentId, AtcClass, Code, Commitment, ConsentId, ContentHash, DelegationId, GatewayUrl, GroupId, HoldId,
+    KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId,
+    ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, RegionCode, ReleaseId, RequestId, Sealed, StandingRuleId,
+    TransactionId,
 };
 pub use link::{Content, Link, LinkState, Version, VersionOfLink};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};

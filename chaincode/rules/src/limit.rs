@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 /// Characters of an id that a caller chooses.
 pub const ID_CHARACTERS: usize = 64;
+/// Characters of a region's code.
+pub const REGION_CHARACTERS: usize = 16;
 /// Characters of a free-text reason. It stays on the ledger for ever: no names, dates of birth, record numbers or findings.
 pub const REASON_CHARACTERS: usize = 200;
 /// Characters of a gateway's address.
@@ -93,3 +95,17 @@ pub const PAGE_SCAN: u32 = 200;
 pub const PAGE_TOKEN_CHARACTERS: usize = 512;
 /// Milliseconds (an hour) for which a reading of the audit gives its pages; then it is made anew, and is on the audit anew.
 pub const READING_MILLISECONDS: u64 = 60 * 60 * 1000;
+/// Measures of population statistics that there may be, ended ones included.
+pub const MEASURES: usize = 256;
+/// Cells of a measure: a class in a region each.
+pub const COUNT_CELLS: usize = 256;
+/// What one organisation may count in one cell.
+pub const COUNT: u64 = 1_000_000_000;
+/// How far from zero a noisy count may be.
+pub const NOISY_COUNT: u64 = 1_000_000_000_000;
+/// The largest count that is not shown: the cell size policy of the Centers for Medicare & Medicaid Services suppresses 1 to 10.
+pub const SMALL_COUNT: u64 = 10;
+/// Organisations that must have contributed to a period before anything of it is shown.
+pub const CONTRIBUTORS: usize = 3;
+/// A measure's privacy budget in thousandths of ε: 20, about what the United States' 2020 census spent in all.
+pub const EPSILON_BUDGET: u32 = 20_000;

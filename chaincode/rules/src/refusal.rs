@@ -246,6 +246,36 @@ refusal_codes! {
     /// The patient has no subscription that could be billed.
     NoSubscription 409 "no-subscription"
     // Statistics.
+    /// No such measure.
+    UnknownMeasure 404 "unknown-measure"
+    /// The id is taken by a measure that counts something else.
+    MeasureExists 409 "measure-exists"
+    /// Another measure counts one of the classes already.
+    MeasureOverlaps 409 "measure-overlaps"
+    /// There are as many measures as there may be.
+    TooManyMeasures 409 "too-many-measures"
+    /// The measure ends with another month.
+    MeasureEnded 409 "measure-ended"
+    /// The measure does not count this month.
+    PeriodNotCounted 409 "period-not-counted"
+    /// The month is not over.
+    PeriodNotOver 409 "period-not-over"
+    /// The month is over.
+    PeriodOver 409 "period-over"
+    /// The month takes contributions still.
+    PeriodOpen 409 "period-open"
+    /// The month takes no contributions any more.
+    PeriodClosed 409 "period-closed"
+    /// A cell is of a class or region that the measure does not count.
+    CellNotOfMeasure 400 "cell-not-of-measure"
+    /// The organisation contributed other counts.
+    ContributionExists 409 "contribution-exists"
+    /// So few organisations contributed that nothing may be shown.
+    TooFewContributors 409 "too-few-contributors"
+    /// The id is taken by another release.
+    ReleaseExists 409 "release-exists"
+    /// The measure's privacy budget does not bear it.
+    BudgetSpent 409 "budget-spent"
     // Rewards.
     // The audit and pages.
     /// No such reading of the audit, or somebody else's.
