@@ -19,6 +19,8 @@ mod organisations;
 mod page_token;
 mod recoveries;
 mod requests;
+mod rewards;
+mod statistics;
 mod storage;
 mod subscriptions;
 mod transaction;
@@ -43,4 +45,6 @@ pub fn chaincode() -> Chaincode {
         .contract(interface::AgentsDispatcher::new(agents::AgentContract))
         .contract(interface::RequestsDispatcher::new(requests::RequestContract))
         .contract(interface::EmergenciesDispatcher::new(emergencies::EmergencyContract))
+        .contract(interface::StatisticsDispatcher::new(statistics::StatisticsContract))
+        .contract(interface::RewardsDispatcher::new(rewards::RewardContract))
 }

@@ -17,6 +17,8 @@ mod organisations;
 mod page;
 mod recoveries;
 mod requests;
+mod rewards;
+mod statistics;
 mod subscriptions;
 
 pub use healthchain_rules as rules;
@@ -63,6 +65,13 @@ pub use recoveries::{
 pub use requests::{
     AnswerRequest, AskForAccess, OwnRequestsQuery, PatientRequestsQuery, RemoveStandingRule, Requests, RequestsClient,
     RequestsDispatcher, SetStandingRule,
+pub use rewards::{
+    AccountQuery, AttestTarget, DefineProgram, Enrol, LeaveProgram, ProgramsQuery, RedeemPoints, Rewards,
+    RewardsClient, RewardsDispatcher,
+};
+pub use statistics::{
+    ClosePeriod, ContributeCounts, DefineMeasure, EndMeasure, ReleaseStatistics, ReleasesQuery, Statistics,
+    StatisticsClient, StatisticsDispatcher, TableQuery,
 };
 pub use subscriptions::{
     CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,

@@ -21,7 +21,11 @@ use crate::reading::ReadingAct;
 use crate::recovery::RecoveryAct;
 use crate::request::RequestAct;
 use crate::subscription::SubscriptionAct;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::reward::RewardAct;
+use crate::role::Permission;
 use crate::statistics::StatisticsAct;
+use crate::subscription::SubscriptionAct;
 use crate::time::LedgerTime;
 
 /// One entry of the audit trail. Never changes.
@@ -83,6 +87,7 @@ acts! {
     Emergency(EmergencyAct)
     Reading(ReadingAct)
     Statistics(StatisticsAct)
+    Reward(RewardAct)
 }
 
 /// Proof that the caller may read this trail.

@@ -40,11 +40,13 @@ pub mod registration;
 pub mod replay;
 pub mod request;
 pub mod resealing;
+pub mod reward;
 pub mod role;
 pub mod rotation;
 pub mod settings;
 pub mod standing;
 pub mod standing_rule;
+pub mod statistics;
 pub mod subscription;
 pub mod time;
 
@@ -74,6 +76,10 @@ pub use identifier::{
     KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId,
     ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, RegionCode, ReleaseId, RequestId, Sealed, StandingRuleId,
     TransactionId,
+    AmendmentId, AtcClass, Code, Commitment, ConsentId, ContentHash, Currency, DelegationId, FunctionName, GatewayUrl,
+    GroupId, HoldId, KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash,
+    OrderId, PlanId, ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, RegionCode, ReleaseId,
+    RequestId, Sealed, StandingRuleId, TransactionId,
 };
 pub use link::{Content, Link, LinkState, Version, VersionOfLink};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};

@@ -109,3 +109,11 @@ pub const SMALL_COUNT: u64 = 10;
 pub const CONTRIBUTORS: usize = 3;
 /// A measure's privacy budget in thousandths of ε: 20, about what the United States' 2020 census spent in all.
 pub const EPSILON_BUDGET: u32 = 20_000;
+/// Reward programs that there may be, ended ones included.
+pub const PROGRAMS: usize = 1024;
+/// Points that a program gives one participant in a year.
+pub const POINTS_A_YEAR: u32 = 1_000_000;
+/// What the rewards of a year may be of what coverage costs, in percent (45 CFR 146.121(f)(5)).
+pub const REWARD_PERCENT: u128 = 30;
+/// Days after a period's end in which its target can be attested.
+pub const TARGET_ATTESTATION_DAYS: u32 = 90;

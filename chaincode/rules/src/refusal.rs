@@ -277,6 +277,32 @@ refusal_codes! {
     /// The measure's privacy budget does not bear it.
     BudgetSpent 409 "budget-spent"
     // Rewards.
+    /// No such reward program.
+    UnknownProgram 404 "unknown-program"
+    /// The id is taken by another reward program.
+    ProgramExists 409 "program-exists"
+    /// There are as many reward programs as there may be.
+    TooManyPrograms 409 "too-many-programs"
+    /// The sponsor's rewards exceed what the law allows.
+    RewardTooLarge 409 "reward-too-large"
+    /// The reward program is over.
+    ProgramOver 409 "program-over"
+    /// Another organisation than the named one sponsors the program.
+    OtherSponsor 409 "other-sponsor"
+    /// The patient does not take part in the program, or did not in that period.
+    NotEnrolled 409 "not-enrolled"
+    /// The patient does not take part in the program, as far as the caller may know.
+    UnknownParticipation 404 "unknown-participation"
+    /// The program does not reward the period, or it is too early or too late to attest it.
+    PeriodNotRewarded 409 "period-not-rewarded"
+    /// The program has no alternative standard.
+    NoAlternativeStandard 409 "no-alternative-standard"
+    /// The other standard was attested for this period.
+    TargetAttested 409 "target-attested"
+    /// The id is taken by a redemption of other points.
+    RedemptionExists 409 "redemption-exists"
+    /// There are not as many points.
+    PointsInsufficient 409 "points-insufficient"
     // The audit and pages.
     /// No such reading of the audit, or somebody else's.
     UnknownReading 404 "unknown-reading"

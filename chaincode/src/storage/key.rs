@@ -5,6 +5,8 @@ use fabric_contract::composite_key;
 use healthchain_rules::{
     AmendmentId, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId,
     NotarizedHash, OrderId, PlanId, ProposalId, RequestId, TransactionId,
+    CalendarPeriod, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MeasureId, MemberId, Month, MspId,
+    NotarizationId, NotarizedHash, OrderId, PlanId, ProgramId, ProposalId, RedemptionId, ReleaseId, TransactionId,
 };
 
 macro_rules! keys {
@@ -145,7 +147,29 @@ keys! {
         patient: &MemberId, year: LedgerTime, time: LedgerTime, transaction: &TransactionId
     ) [patient, ordered_time(year), ordered_time(time), transaction]
     // Statistics.
+    /// A measure.
+    MEASURE "measure" measure(id: &MeasureId) [id]
+    /// What an organisation counted in a month.
+    CONTRIBUTION "contribution" contribution(measure: &MeasureId, period: Month, organisation: &MspId)
+        [measure, period.to_string(), organisation]
+    /// That a month takes no contributions any more.
+    CLOSED_PERIOD "closed-period" closed_period(measure: &MeasureId, period: Month) [measure, period.to_string()]
+    /// A release of noisy counts.
+    RELEASE "release" release(measure: &MeasureId, id: &ReleaseId) [measure, id]
+    /// What a measure's releases have spent.
+    EPSILON_SPENT "epsilon-spent" epsilon_spent(measure: &MeasureId) [measure]
     // Rewards.
+    /// A reward program.
+    PROGRAM "program" program(id: &ProgramId) [id]
+    /// A patient's part in a program.
+    PARTICIPATION "participation" participation(program: &ProgramId, patient: &MemberId) [program, patient]
+    /// That a patient met a standard in a period.
+    TARGET_ATTESTATION "target-attestation" target_attestation(
+        program: &ProgramId, patient: &MemberId, period: CalendarPeriod
+    ) [program, patient, period.to_string()]
+    /// Points that were redeemed.
+    REDEMPTION "redemption" redemption(program: &ProgramId, patient: &MemberId, id: &RedemptionId)
+        [program, patient, id]
     // The audit.
     /// An audit entry on the trail of a patient's records.
     AUDIT_OF_PATIENT "audit-of-patient" audit_of_patient(

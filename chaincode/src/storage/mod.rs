@@ -24,7 +24,9 @@ pub(crate) mod opening;
 pub(crate) mod organisation;
 pub(crate) mod recovery;
 pub(crate) mod request;
+pub(crate) mod reward;
 pub(crate) mod settings;
+pub(crate) mod statistics;
 pub(crate) mod subscription;
 
 use std::marker::PhantomData;

@@ -174,6 +174,9 @@ pub fn decide_release(
             format!("{left} thousandths of the measure's privacy budget are left: spend less"),
         ));
     };
+    if actor.agent.as_ref().is_some_and(|agent| !agent.may_spend(terms.epsilon.get())) {
+        return Err(Refusal::new(RefusalCode::BudgetSpent, "the agent's privacy budget of the day does not bear it"));
+    }
     let spent =
         Spent { epsilon: state.spent.epsilon + terms.epsilon.get(), releases: state.spent.releases.saturating_add(1) };
     let release = Release { id, measure: measure.id, terms, by: actor.member.id.clone(), at };

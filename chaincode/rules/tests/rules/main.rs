@@ -9,6 +9,7 @@ mod attestations;
 mod changes;
 mod charges;
 mod calendar;
+mod changes;
 mod consents;
 mod delegations;
 mod emergencies;
