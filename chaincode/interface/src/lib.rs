@@ -65,6 +65,7 @@ pub use recoveries::{
 pub use requests::{
     AnswerRequest, AskForAccess, OwnRequestsQuery, PatientRequestsQuery, RemoveStandingRule, Requests, RequestsClient,
     RequestsDispatcher, SetStandingRule,
+};
 pub use rewards::{
     AccountQuery, AttestTarget, DefineProgram, Enrol, LeaveProgram, ProgramsQuery, RedeemPoints, Rewards,
     RewardsClient, RewardsDispatcher,

@@ -20,10 +20,7 @@ use crate::organisation::OrganisationAct;
 use crate::reading::ReadingAct;
 use crate::recovery::RecoveryAct;
 use crate::request::RequestAct;
-use crate::subscription::SubscriptionAct;
-use crate::refusal::{Refusal, RefusalCode};
 use crate::reward::RewardAct;
-use crate::role::Permission;
 use crate::statistics::StatisticsAct;
 use crate::subscription::SubscriptionAct;
 use crate::time::LedgerTime;
@@ -88,28 +85,4 @@ acts! {
     Reading(ReadingAct)
     Statistics(StatisticsAct)
     Reward(RewardAct)
-}
-
-/// Proof that the caller may read this trail.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MayReadTrail(());
-
-/// Whether the caller may read the trail of this patient's records: only the patient.
-pub fn decide_reading_of_patient(caller: &Caller, patient: &MemberId) -> Result<MayReadTrail, Refusal> {
-    consent::require_patient(caller, patient, Permission::ReadPatientAudit)?;
-    Ok(MayReadTrail(()))
-}
-
-/// Whether the caller may read this member's trail: the member, and administrators and privacy officers of its organisation.
-pub fn decide_reading_of_member(caller: &Caller, member: Option<&Member>) -> Result<MayReadTrail, Refusal> {
-    let actor = caller.active_member()?;
-    let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
-    if actor.member.id != member.id {
-        caller.permitted_member(Permission::ReadOrganisationAudit)?;
-    }
-    if member.organisation == actor.organisation.msp_id {
-        Ok(MayReadTrail(()))
-    } else {
-        Err(Refusal::new(RefusalCode::OtherOrganisation, "another organisation's member: ask its privacy officer"))
-    }
 }

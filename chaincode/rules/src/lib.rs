@@ -52,9 +52,6 @@ pub mod time;
 
 pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
 pub use amendment::{Amendment, AmendmentStanding, AmendmentState, AmendmentView, OpenAmendments, Opinion, Voice};
-pub mod statistics;
-pub mod time;
-
 pub use calendar::{CalendarPeriod, Month, PeriodLength};
 pub use category::Category;
 pub use change::{Affairs, Change, Execution};

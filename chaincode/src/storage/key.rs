@@ -3,10 +3,9 @@
 
 use fabric_contract::composite_key;
 use healthchain_rules::{
-    AmendmentId, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MemberId, MspId, NotarizationId,
-    NotarizedHash, OrderId, PlanId, ProposalId, RequestId, TransactionId,
-    CalendarPeriod, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MeasureId, MemberId, Month, MspId,
-    NotarizationId, NotarizedHash, OrderId, PlanId, ProgramId, ProposalId, RedemptionId, ReleaseId, TransactionId,
+    AmendmentId, CalendarPeriod, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MeasureId, MemberId, Month,
+    MspId, NotarizationId, NotarizedHash, OrderId, PlanId, ProgramId, ProposalId, RedemptionId, ReleaseId, RequestId,
+    TransactionId,
 };
 
 macro_rules! keys {

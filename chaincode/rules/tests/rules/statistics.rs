@@ -367,6 +367,21 @@ fn a_release_is_an_analysts_of_a_closed_month_and_of_the_measures_cells() {
 }
 
 #[test]
+fn an_agent_spends_no_more_a_day_than_its_charter_says() {
+    let release = |used: u32, epsilon: u32| {
+        let mut agent = agent_of(actor("ann", Role::Analyst), "program", "Statistics:release");
+        if let Caller::Member(actor) = &mut agent {
+            let work = actor.agent.as_mut().unwrap();
+            (work.charter.epsilon_a_day, work.used.epsilon) = (300, used);
+        }
+        decide_release(&agent, spent(0), id("r1"), release_terms(epsilon), NOW)
+    };
+    assert!(release(100, 200).is_ok());
+    assert_eq!(code(release(100, 201)), RefusalCode::BudgetSpent);
+    assert_eq!(code(release(300, 1)), RefusalCode::BudgetSpent);
+}
+
+#[test]
 fn noisy_counts_are_bounded_and_none_is_there_twice() {
     let parse = |cells: Vec<NoisyCell>| NoisyCounts::try_from(cells);
     assert!(parse(vec![]).is_err());
