@@ -65,18 +65,10 @@ pub use event::LedgerEvent;
 pub use governance::{Choice, Proposal, ProposalState, Vote};
 pub use group::{Authority, Basis, Explanation, Group, GroupState, Groups, Privileges};
 pub use identifier::{
-    AmendmentId, Commitment, ConsentId, ContentHash, Currency, DelegationId, FunctionName, GatewayUrl, GroupId, HoldId,
-    KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash, OrderId, PlanId,
-    ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, ReleaseId, RequestId, Sealed, StandingRuleId,
-    TransactionId, ValueHash,
-    AmendmentId, AtcClass, Code, Commitment, ConsentId, ContentHash, DelegationId, GatewayUrl, GroupId, HoldId,
-    KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, OrderId, PlanId, ProgramId,
-    ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, RegionCode, ReleaseId, RequestId, Sealed, StandingRuleId,
-    TransactionId,
     AmendmentId, AtcClass, Code, Commitment, ConsentId, ContentHash, Currency, DelegationId, FunctionName, GatewayUrl,
     GroupId, HoldId, KeyHash, LinkId, Malformed, MeasureId, MediaType, MemberId, MspId, NotarizationId, NotarizedHash,
     OrderId, PlanId, ProgramId, ProposalId, PublicKey, Reason, RecoveryId, RedemptionId, RegionCode, ReleaseId,
-    RequestId, Sealed, StandingRuleId, TransactionId,
+    RequestId, Sealed, StandingRuleId, TransactionId, ValueHash,
 };
 pub use link::{Content, Link, LinkState, Version, VersionOfLink};
 pub use member::{Actor, Attestation, Caller, KeyHolder, Member, Signer, Standing};

@@ -2,7 +2,6 @@
 
 use crate::support::*;
 use crate::{notarizations, orders, subscriptions};
-use crate::{notarizations, subscriptions};
 use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
