@@ -1,4 +1,4 @@
-use healthchain_interface::GrantConsent;
+use healthchain_interface::{ConsentQuery, GrantConsent, PatientConsentsQuery};
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -115,4 +115,36 @@ async fn malformed_and_oversized_consents_are_refused() {
     }
     assert_eq!(alice.status_of("Consents:revoke", json!({"consent": "c"})).await, 400);
     assert_eq!(alice.status_of("Consents:ofPatient", json!(7)).await, 400);
+}
+
+#[tokio::test]
+async fn a_patient_reads_every_consent_that_was_ever_granted() {
+    let consortium = Consortium::new().await;
+    let alice = consortium.person("alice").consents();
+    for name in ["c1", "c2", "c3"] {
+        consortium.grant(to_payer(name, Effect::Permit)).await;
+    }
+    let revoked = alice.revoke(&revocation("c2")).await.unwrap();
+    let one = |name| ConsentQuery { patient: id("alice"), consent: id(name) };
+    assert_eq!(alice.consent(&one("c2")).await.unwrap(), revoked);
+    assert_eq!(refused(alice.consent(&one("c4")).await), RefusalCode::UnknownConsent);
+
+    let all = |page_token, limit: Option<u32>| {
+        let limit = limit.map(|limit| limit.try_into().unwrap());
+        PatientConsentsQuery { patient: id("alice"), page_token, limit }
+    };
+    let page = alice.all_of_patient(&all(None, Some(2))).await.unwrap();
+    let names: Vec<&str> = page.items.iter().map(|consent| consent.id.as_str()).collect();
+    assert_eq!((names, &page.items[1]), (vec!["c1", "c2"], &revoked));
+    let rest = alice.all_of_patient(&all(page.next_page_token.clone(), None)).await.unwrap();
+    assert_eq!((rest.items.len(), rest.items[0].id.as_str(), rest.next_page_token), (1, "c3", None));
+
+    let bob = consortium.person("bob").consents();
+    assert_eq!(refused(bob.consent(&one("c1")).await), RefusalCode::NotPermitted);
+    assert_eq!(refused(bob.all_of_patient(&all(None, None)).await), RefusalCode::NotPermitted);
+    let own = PatientConsentsQuery { patient: id("bob"), ..all(page.next_page_token, None) };
+    assert_eq!(refused(bob.all_of_patient(&own).await), RefusalCode::PageTokenMismatch);
+    let malformed = json!({"patient": "alice", "limit": 101});
+    assert_eq!(consortium.person("alice").status_of("Consents:allOfPatient", malformed).await, 400);
+    assert_eq!(consortium.person("alice").status_of("Consents:consent", json!({"patient": "alice"})).await, 400);
 }

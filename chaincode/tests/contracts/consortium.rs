@@ -227,6 +227,14 @@ impl Person {
         ConsentsClient::new(self.contract.clone())
     }
 
+    pub(crate) fn requests(&self) -> RequestsClient<Contract> {
+        RequestsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn emergencies(&self) -> EmergenciesClient<Contract> {
+        EmergenciesClient::new(self.contract.clone())
+    }
+
     pub(crate) fn agents(&self) -> AgentsClient<Contract> {
         AgentsClient::new(self.contract.clone())
     }
