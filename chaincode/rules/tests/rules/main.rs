@@ -15,6 +15,7 @@ mod emergencies;
 mod erasures;
 mod governance;
 mod groups;
+mod histories;
 mod identifiers;
 mod links;
 mod members;
