@@ -122,6 +122,7 @@ impl Grounds {
     ) -> bool {
         purpose == Purpose::Treatment
             && subject.charter.is_none()
+            && subject.may(Permission::OpenLink)
             && subject.may(Permission::DeclareEmergency)
             && subject.member.is_some_and(|member| emergency.covers(member, wanted.patient, at))
             && !self.docket.is_overdue(at)
