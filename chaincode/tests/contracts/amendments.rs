@@ -1,6 +1,6 @@
 use healthchain_interface::{
-    AmendmentsQuery, ApproveAmendment, DeployAgent, PermittedQuery, ProposeAmendment, RejectAmendment, VersionsQuery,
-    WithdrawAmendment, WithdrawLink,
+    AmendmentsClient, AmendmentsQuery, ApproveAmendment, DeployAgent, PermittedQuery, ProposeAmendment,
+    RejectAmendment, VersionsQuery, WithdrawAmendment, WithdrawLink,
 };
 use healthchain_rules::*;
 use serde_json::json;
@@ -179,6 +179,19 @@ async fn the_second_amendment_of_a_version_is_told_that_another_was_first() {
 }
 
 #[tokio::test]
+async fn an_amendment_that_nobody_decided_on_expires_after_two_weeks() {
+    let consortium = Consortium::new().await;
+    consortium.publish("l1", Category::Summary).await;
+    propose(&consortium, "a1", 1).await;
+    let clara = |hours| AmendmentsClient::new(consortium.person("clara").later(hours));
+    let view = async |hours| clara(hours).amendment(&id("a1")).await.unwrap().standing;
+    assert_eq!(view(14 * 24 - 1).await, AmendmentStanding::Open);
+    assert_eq!(view(14 * 24).await, AmendmentStanding::Expired);
+    assert_eq!(refused(clara(14 * 24).approve(&approval("a1")).await), RefusalCode::AmendmentClosed);
+    assert!(clara(14 * 24 - 1).approve(&approval("a1")).await.is_ok());
+}
+
+#[tokio::test]
 async fn proposing_is_refused_to_all_but_the_publishers_clinicians() {
     let consortium = Consortium::new().await;
     consortium.publish("l1", Category::Summary).await;
@@ -267,8 +280,8 @@ async fn an_organisations_agent_approves_like_a_member_and_is_marked_everywhere(
     let mut consortium = Consortium::new().await;
     consortium.add("verifier", "clinic", "client");
     let verifier = consortium.person("verifier");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let tomorrow = u64::try_from(now.as_millis()).unwrap() + 86_400_000;
+    consortium.publish("l1", Category::Summary).await;
+    let until = propose(&consortium, "a1", 1).await.until;
     let charter = DeployAgent {
         agent: id("verifier"),
         owner: id("clara"),
@@ -279,11 +292,9 @@ async fn an_organisations_agent_approves_like_a_member_and_is_marked_everywhere(
         categories: [].into(),
         calls_a_day: 9,
         epsilon_a_day: 0,
-        until: LedgerTime::from_milliseconds(tomorrow),
+        until,
     };
     consortium.person("admin-clinic").agents().deploy(&charter).await.unwrap();
-    consortium.publish("l1", Category::Summary).await;
-    propose(&consortium, "a1", 1).await;
     let verifier = consortium.person("verifier").amendments();
     assert_eq!(refused(verifier.reject(&rejection("a1")).await), RefusalCode::AgentNotPermitted);
     let activated = verifier.approve(&approval("a1")).await.unwrap();
