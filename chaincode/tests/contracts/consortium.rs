@@ -88,9 +88,13 @@ impl Transact for Later {
 impl Consortium {
     /// The network with nothing on its ledger, and administrators and gateways who can sign.
     pub(crate) async fn empty() -> Self {
+        Self::founded_by(&ORGANISATIONS).await
+    }
+
+    async fn founded_by(organisations: &[(&str, OrganisationKind)]) -> Self {
         let requests = Requests::default();
         let counted = requests.clone();
-        let names = ORGANISATIONS.map(|(name, _)| name);
+        let names: Vec<&str> = organisations.iter().map(|(name, _)| *name).collect();
         let network = Network::of(&names)
             .chaincode(
                 CHAINCODE,
@@ -113,18 +117,31 @@ impl Consortium {
 
     /// All organisations have entered and all members are registered.
     pub(crate) async fn new() -> Self {
-        let mut consortium = Self::empty().await;
-        consortium.person("admin-hospital").organisations().bootstrap(&founders()).await.unwrap();
-        for (name, _) in ORGANISATIONS {
+        Self::with(&[]).await
+    }
+
+    /// Likewise, with further organisations.
+    pub(crate) async fn with(more: &[(&str, OrganisationKind)]) -> Self {
+        let all = [&ORGANISATIONS, more].concat();
+        let mut consortium = Self::founded_by(&all).await;
+        let founders = all.iter().map(|(name, kind)| Founder { msp_id: id(name), kind: *kind }).collect();
+        let founders = Founders { organisations: founders };
+        consortium.person("admin-hospital").organisations().bootstrap(&founders).await.unwrap();
+        for (name, _) in all {
             let call = consortium.entry(name);
             consortium.person(&format!("admin-{name}")).organisations().enter(&call).await.unwrap();
         }
         for (name, organisation, role) in MEMBERS {
-            consortium.add(name, organisation, "client");
-            let new = consortium.new_member(name, role);
-            consortium.person(&format!("admin-{organisation}")).members().register(&new).await.unwrap();
+            consortium.register(name, organisation, role).await;
         }
         consortium
+    }
+
+    /// Somebody new, registered by the organisation's administrator.
+    pub(crate) async fn register(&mut self, name: &str, organisation: &str, role: Role) {
+        self.add(name, organisation, "client");
+        let new = self.new_member(name, role);
+        self.person(&format!("admin-{organisation}")).members().register(&new).await.unwrap();
     }
 
     /// Issues certificate and keys to somebody whom the ledger does not know yet.
@@ -221,6 +238,14 @@ impl Person {
 
     pub(crate) fn amendments(&self) -> AmendmentsClient<Contract> {
         AmendmentsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn statistics(&self) -> StatisticsClient<Contract> {
+        StatisticsClient::new(self.contract.clone())
+    }
+
+    pub(crate) fn rewards(&self) -> RewardsClient<Contract> {
+        RewardsClient::new(self.contract.clone())
     }
 
     pub(crate) fn consents(&self) -> ConsentsClient<Contract> {

@@ -24,4 +24,6 @@ mod recoveries;
 mod replays;
 mod requests;
 mod resealing;
+mod rewards;
+mod statistics;
 mod subscriptions;
