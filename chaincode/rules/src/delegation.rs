@@ -44,7 +44,7 @@ pub enum Power {
     Open,
     /// Grant and revoke consents.
     Consent,
-    /// Answer access requests, and set standing rules.
+    /// Answer access requests. Standing rules, which would answer beyond the delegation's end, are the patient's own.
     AnswerRequests,
     /// Order subscriptions.
     Subscribe,

@@ -233,7 +233,9 @@ impl Denial {
         }
     }
 
-    /// The exception that this denial claims.
+    /// The exception that this denial claims: what was withdrawn is known to be wrong (171.201(c)(2)); a precondition of law or policy is
+    /// not satisfied (171.202(b)), or the individual asked not to share (171.202(e)); who is barred, or over the bounds of a charter, is kept
+    /// out for security (171.203); what is erased is there no more (171.204); third parties pay for access (171.302), patients never.
     pub const fn exception(self) -> Exception {
         match self {
             Self::LinkWithdrawn => Exception::PreventingHarm,
