@@ -7,6 +7,7 @@ use crate::support::*;
 use healthchain_rules::reward::*;
 use healthchain_rules::*;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn pia() -> Caller {
     caller("pia", Role::PayerOfficer)
@@ -21,7 +22,7 @@ fn moment(text: &str) -> LedgerTime {
 }
 
 /// From June 2026 to the end of June 2027, 10 points a month up to 50 a year, each worth 2: 100 a year.
-pub(crate) fn terms() -> ProgramTerms {
+fn terms() -> ProgramTerms {
     ProgramTerms {
         metric: id("blood-pressure"),
         target: id("below-140-90"),
@@ -37,12 +38,12 @@ pub(crate) fn terms() -> ProgramTerms {
     }
 }
 
-pub(crate) fn program() -> Program {
+fn program() -> Program {
     Program { id: id("walk"), sponsor: id("payer"), terms: terms(), by: id("pia"), defined: at(-9), ended: None }
 }
 
 /// Alice's, since November 2026.
-pub(crate) fn participation() -> Participation {
+fn participation() -> Participation {
     Participation {
         program: id("walk"),
         patient: id("alice"),
@@ -570,4 +571,25 @@ proptest! {
         let ends = |order: [Call; 2]| Ledger::after(&[calls.as_slice(), &order].concat());
         prop_assert_eq!(ends([one, other]), ends([other, one]));
     }
+}
+
+/// What is stored of rewards, by name.
+pub(crate) fn stored() -> Vec<(&'static str, Value)> {
+    let redemption = Redemption {
+        id: id("r1"),
+        program: id("walk"),
+        patient: id("alice"),
+        points: 8,
+        value: 16,
+        by: id("alice"),
+        at: NOW,
+    };
+    let earned = Participation { met: [(2026, 2)].into(), redeemed: 8, ..participation() };
+    vec![
+        ("program ended", json!(Program { ended: Some(NOW), ..program() })),
+        ("participation left", json!(left(earned.clone()))),
+        ("participation", json!(earned)),
+        ("target attestation", json!(attestation(Standard::Alternative))),
+        ("redemption", json!(redemption)),
+    ]
 }

@@ -6,6 +6,7 @@ use healthchain_rules::statistics::measure::*;
 use healthchain_rules::statistics::release::*;
 use healthchain_rules::statistics::table::*;
 use healthchain_rules::*;
+use serde_json::{Value, json};
 
 /// The support's present lies in this month.
 const THIS_MONTH: &str = "2027-01";
@@ -407,4 +408,18 @@ fn the_budget_is_for_all_active_members_to_know() {
     assert_eq!(code(known(&suspended(ann()))), RefusalCode::MemberSuspended);
     assert_eq!(code(known(&Caller::Custodian(hospital()))), RefusalCode::NotPermitted);
     assert_eq!(code(decide_budget(&ann(), None, Spent::default())), RefusalCode::UnknownMeasure);
+}
+
+/// What is stored of statistics, by name.
+pub(crate) fn stored() -> Vec<(&'static str, Value)> {
+    let contribution = contributed("hospital", vec![cell("J01", "US-MA", 7, 1000)]);
+    let release =
+        Release { id: id("r1"), measure: id("antibiotics"), terms: release_terms(400), by: id("ann"), at: NOW };
+    vec![
+        ("measure ended", json!(ended(THIS_MONTH))),
+        ("contribution", json!(Contribution { by: Some(id("max")), ..contribution })),
+        ("closed period", json!(closed())),
+        ("release", json!(release)),
+        ("epsilon spent", json!(Spent { epsilon: 400, releases: 1 })),
+    ]
 }

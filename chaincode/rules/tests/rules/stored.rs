@@ -1,7 +1,7 @@
 //! The JSON of everything that is stored: ledgers out there hold it, so that it may grow but not change.
 
 use crate::support::*;
-use crate::{notarizations, orders, subscriptions};
+use crate::{notarizations, orders, rewards, statistics, subscriptions};
 use healthchain_rules::attestation::{IdentityAttestation, ProofingMethod};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
@@ -80,6 +80,16 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<AuditEntry>(&samples["audit entry"]);
     survives::<Reading>(&samples["audit reading"]);
     survives::<Evidence>(&samples["evidence"]);
+    survives::<healthchain_rules::statistics::measure::Measure>(&samples["measure ended"]);
+    survives::<healthchain_rules::statistics::contribution::Contribution>(&samples["contribution"]);
+    survives::<healthchain_rules::statistics::contribution::ClosedPeriod>(&samples["closed period"]);
+    survives::<healthchain_rules::statistics::release::Release>(&samples["release"]);
+    survives::<healthchain_rules::statistics::release::Spent>(&samples["epsilon spent"]);
+    survives::<healthchain_rules::reward::Program>(&samples["program ended"]);
+    survives::<healthchain_rules::reward::Participation>(&samples["participation"]);
+    survives::<healthchain_rules::reward::Participation>(&samples["participation left"]);
+    survives::<healthchain_rules::reward::TargetAttestation>(&samples["target attestation"]);
+    survives::<healthchain_rules::reward::Redemption>(&samples["redemption"]);
 }
 
 #[test]
@@ -274,6 +284,9 @@ fn samples() -> Value {
     });
     let asked = asked();
     samples.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
+    for (name, sample) in statistics::stored().into_iter().chain(rewards::stored()) {
+        samples[name] = sample;
+    }
     samples
 }
 
