@@ -1,25 +1,30 @@
 //! The contract `Audit`, and how the other contracts leave their entries.
 
 use fabric_contract::Context;
-use healthchain_interface::{Audit, EntriesQuery, Page, ReadTrail};
+use healthchain_interface::{AccountingQuery, Audit, EntriesQuery, Page, PlaceHold, ReadTrail};
+use healthchain_rules::accounting::{
+    HoldAct, HoldBook, HoldTarget, HoldTerms, decide_hold, decide_reading_hold, decide_release, disclosure,
+};
 use healthchain_rules::audit::{Act, AuditEntry};
-use healthchain_rules::reading::{TrailState, decide_entries, decide_reading};
+use healthchain_rules::reading::{MayHaveEntries, TrailState, decide_entries, decide_reading};
 use healthchain_rules::replay::{decide_replaying, require_evidence};
 use healthchain_rules::{
-    Caller, Delegation, LedgerEvent, Member, MemberId, MspId, Opening, Reading, Recipient, Refusal, Replay, Trail,
-    TransactionId,
+    Caller, Delegation, Disclosure, Hold, HoldId, LedgerEvent, LedgerTime, Member, MemberId, MspId, Opening, Outcome,
+    Reading, Recipient, Refusal, Replay, Trail, TransactionId, limit,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::caller::load_caller_with;
 use crate::links;
 use crate::page_token;
+use crate::storage::accounting::{load_hold, load_hold_book, save_hold};
 use crate::storage::agent::save_day_use;
-use crate::storage::audit::{load_entries, load_reading, save_entry, save_reading};
+use crate::storage::audit::{TrailPosition, load_entries, load_reading, save_entry, save_reading};
 use crate::storage::delegation::load_delegation;
 use crate::storage::evidence::load_evidence;
 use crate::storage::member::load_member;
 use crate::storage::opening::load_opening;
+use crate::storage::organisation::load_organisation;
 use crate::storage::{Load, Loads};
 use crate::transaction;
 
@@ -39,32 +44,121 @@ impl Audit for AuditContract {
     }
 
     async fn entries(&self, context: &Context, query: EntriesQuery) -> Result<Page<AuditEntry>, Refusal> {
-        let (caller, reading, state) =
-            load_caller_with(context, load_reading(&query.reading), |reading: &Option<Reading>, who| {
-                reading.as_ref().map(|reading| load_state(&reading.trail, who))
-            })
-            .await?;
-        let (reading, proof) =
-            decide_entries(&caller, &state.map(trail_state).unwrap_or_default(), reading, transaction::time(context)?)?;
+        let Permitted { reading, proof, holds, at } = load_permitted(context, &query.reading).await?;
 
         let listed = Listed::Entries(query.reading);
         let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
         let limit = query.limit.unwrap_or_default().into();
-        let (items, next) = load_entries(context, &reading, position.as_ref(), limit, &proof).await?;
+        let (mut items, next) = load_entries(context, &reading, position.as_ref(), limit, &proof).await?;
+        items.retain(|entry| !holds.hides(entry, at));
         let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
         Ok(Page { items, next_page_token })
     }
 
-    async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal> {
-        let first = (load_opening(&opening), load_evidence(&opening));
-        let (caller, (opening, evidence), delegation) = load_caller_with(context, first, |(opening, _), who| {
-            opening.as_ref().zip(who).map(|(opening, who): (&Opening, _)| load_delegation(&opening.patient, who))
+    async fn accounting(&self, context: &Context, query: AccountingQuery) -> Result<Page<Disclosure>, Refusal> {
+        let Permitted { reading, proof, holds, at } = load_permitted(context, &query.reading).await?;
+        let reading = reading.for_accounting(at)?;
+        let listed = Listed::Accounting { reading: query.reading, all: query.all };
+        let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
+        let (entries, mut next) = load_entries(context, &reading, position.as_ref(), limit::PAGE_SCAN, &proof).await?;
+
+        let limit = u32::from(query.limit.unwrap_or_default()) as usize;
+        let mut items = Vec::new();
+        for entry in entries.iter().filter(|entry| !holds.hides(entry, at)) {
+            let Some(disclosure) = disclosure(entry).filter(|it| query.all || it.exception.is_none()) else { continue };
+            if items.len() == limit {
+                next = Some(TrailPosition::at(entry));
+                break;
+            }
+            items.push(disclosure);
+        }
+        let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
+        Ok(Page { items, next_page_token })
+    }
+
+    async fn hold(&self, context: &mut Context, call: PlaceHold) -> Result<Hold, Refusal> {
+        let PlaceHold { hold: id, patient, recipient, statement, until, reason } = call;
+        let first = (
+            load_hold(&transaction::signer(context)?.msp_id, &id),
+            load_hold_book(&patient),
+            load_member(&patient),
+            load_organisation(&recipient),
+        );
+        let (caller, (existing, book, member, organisation), ()) = load_caller_with(context, first, |_, _| ()).await?;
+
+        let target =
+            HoldTarget { existing: existing.as_ref(), patient: member.as_ref(), recipient: organisation.as_ref() };
+        let terms = HoldTerms { patient, recipient, statement, until, reason };
+        match decide_hold(&caller, target, book.unwrap_or_default(), id, terms, transaction::time(context)?)? {
+            Outcome::Repeated((hold, _)) => Ok(hold),
+            Outcome::Decided((hold, book), proof) => {
+                save_hold(context, &hold, &book, proof)?;
+                Record::new(HoldAct::HoldPlaced { hold: hold.id.clone() }).save(context, &caller)?;
+                Ok(hold)
+            }
+        }
+    }
+
+    async fn release_hold(&self, context: &mut Context, hold: HoldId) -> Result<Hold, Refusal> {
+        let first = load_hold(&transaction::signer(context)?.msp_id, &hold);
+        let (caller, existing, book) = load_caller_with(context, first, |existing: &Option<Hold>, _| {
+            existing.as_ref().map(|hold| load_hold_book(&hold.terms.patient))
         })
         .await?;
-        let at = transaction::time(context)?;
-        let opening = decide_replaying(&caller, opening, delegation.flatten().as_ref(), at)?;
+        let book = book.flatten().unwrap_or_default();
+        match decide_release(&caller, existing, book, transaction::time(context)?)? {
+            Outcome::Repeated((hold, _)) => Ok(hold),
+            Outcome::Decided((hold, book), proof) => {
+                save_hold(context, &hold, &book, proof)?;
+                Record::new(HoldAct::HoldReleased { hold: hold.id.clone() }).save(context, &caller)?;
+                Ok(hold)
+            }
+        }
+    }
+
+    async fn held(&self, context: &Context, hold: HoldId) -> Result<Hold, Refusal> {
+        let first = load_hold(&transaction::signer(context)?.msp_id, &hold);
+        let (caller, existing, ()) = load_caller_with(context, first, |_, _| ()).await?;
+        decide_reading_hold(&caller, existing)
+    }
+
+    async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal> {
+        let first = (load_opening(&opening), load_evidence(&opening));
+        let (caller, (opening, evidence), found) = load_caller_with(context, first, |(opening, _), who| {
+            let with = |(opening, who): (&Opening, _)| {
+                (load_delegation(&opening.patient, who), load_hold_book(&opening.patient))
+            };
+            opening.as_ref().zip(who).map(with)
+        })
+        .await?;
+        let (delegation, holds) = found.unwrap_or_default();
+        let holds = holds.unwrap_or_default();
+        let opening = decide_replaying(&caller, opening, delegation.as_ref(), &holds, transaction::time(context)?)?;
         links::opening::replay(context, opening, require_evidence(evidence)?).await
     }
+}
+
+/// A reading whose entries the caller may have.
+struct Permitted {
+    reading: Reading,
+    proof: MayHaveEntries,
+    /// Empty, unless it is a patient's trail.
+    holds: HoldBook,
+    at: LedgerTime,
+}
+
+async fn load_permitted(context: &Context, reading: &TransactionId) -> Result<Permitted, Refusal> {
+    let (caller, reading, found) =
+        load_caller_with(context, load_reading(reading), |reading: &Option<Reading>, who| {
+            let with =
+                |reading: &Reading| (load_state(&reading.trail, who), reading.trail.patient().map(load_hold_book));
+            reading.as_ref().map(with)
+        })
+        .await?;
+    let at = transaction::time(context)?;
+    let (state, holds) = found.unwrap_or_default();
+    let (reading, proof) = decide_entries(&caller, &trail_state(state), reading, at)?;
+    Ok(Permitted { reading, proof, holds: holds.flatten().unwrap_or_default(), at })
 }
 
 type LoadState = (Option<Load<Member>>, Option<Load<Delegation>>);
@@ -84,6 +178,7 @@ fn trail_state((member, delegation): <LoadState as Loads>::Loaded) -> TrailState
 #[serde(rename_all = "kebab-case")]
 enum Listed {
     Entries(TransactionId),
+    Accounting { reading: TransactionId, all: bool },
 }
 
 /// What a contract function did: left on the trails, and told to listeners.

@@ -1,6 +1,9 @@
 use fabric_contract::{Context, contract};
+use healthchain_rules::accounting::Statement;
 use healthchain_rules::audit::AuditEntry;
-use healthchain_rules::{LedgerTime, Reading, Refusal, Replay, Trail, TransactionId};
+use healthchain_rules::{
+    Disclosure, Hold, HoldId, LedgerTime, MemberId, MspId, Reading, Reason, Refusal, Replay, Trail, TransactionId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,41 @@ pub struct EntriesQuery {
     pub limit: Option<PageLimit>,
 }
 
+/// Asks for an accounting of disclosures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountingQuery {
+    /// The transaction of a reading of the patient's trail.
+    pub reading: TransactionId,
+    /// Whether to list also the openings that need not be accounted for, with the exception that holds for each.
+    #[serde(default)]
+    pub all: bool,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// Items at most, 1 to 100, 20 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// Places a hold on a patient's accounting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceHold {
+    /// Its id, chosen by the caller among the organisation's.
+    pub hold: HoldId,
+    /// Whose accounting.
+    pub patient: MemberId,
+    /// Disclosures to whom.
+    pub recipient: MspId,
+    /// How the recipient stated that an accounting would impede its work.
+    pub statement: Statement,
+    /// Until when (that moment excluded).
+    pub until: LedgerTime,
+    /// Why: the statement's reference.
+    pub reason: Reason,
+}
+
 /// The audit trail. Reading it is itself on it, so that it takes two steps: [`read`](Audit::read) commits who reads what, and the
 /// queries then give the pages to that reader for an hour.
 #[contract(name = "Audit")]
@@ -47,6 +85,26 @@ pub trait Audit {
     /// What was done, newest first, within the reading's bounds. For whoever made the reading, for an hour.
     #[evaluate]
     async fn entries(&self, context: &Context, query: EntriesQuery) -> Result<Page<AuditEntry>, Refusal>;
+
+    /// Who received what of a patient's records in the last six years, newest first (45 CFR 164.528): what was disclosed for treatment,
+    /// payment or operations, to the individual, by the individual's authorisation or within the publisher is left out unless all is
+    /// asked for; accesses in an emergency are always listed. For whoever made a reading of the patient's trail, for an hour.
+    #[evaluate]
+    async fn accounting(&self, context: &Context, query: AccountingQuery) -> Result<Page<Disclosure>, Refusal>;
+
+    /// Holds back from a patient's accounting and trail what the caller's organisation disclosed to a health-oversight agency or law
+    /// enforcement, which stated that an accounting would impede its work. For privacy officers. On the organisation's trail, not on
+    /// the patient's. Repeating it is harmless.
+    #[submit]
+    async fn hold(&self, context: &mut Context, call: PlaceHold) -> Result<Hold, Refusal>;
+
+    /// Ends a hold of the caller's organisation before its time. Repeating it is harmless.
+    #[submit]
+    async fn release_hold(&self, context: &mut Context, hold: HoldId) -> Result<Hold, Refusal>;
+
+    /// A hold of the caller's organisation. For its privacy officers.
+    #[evaluate]
+    async fn held(&self, context: &Context, hold: HoldId) -> Result<Hold, Refusal>;
 
     /// Decides an opening again, by its transaction, on the values that it read, which are found in the peer's history: whether the
     /// decision is the recorded one. For the patient, and for administrators and privacy officers of the opener's and the publisher's

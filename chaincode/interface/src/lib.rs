@@ -28,7 +28,7 @@ pub use amendments::{
     Amendments, AmendmentsClient, AmendmentsDispatcher, AmendmentsQuery, ApproveAmendment, ProposeAmendment,
     RejectAmendment, WithdrawAmendment,
 };
-pub use audit::{Audit, AuditClient, AuditDispatcher, EntriesQuery, ReadTrail};
+pub use audit::{AccountingQuery, Audit, AuditClient, AuditDispatcher, EntriesQuery, PlaceHold, ReadTrail};
 pub use consents::{
     ConsentQuery, Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, PatientConsentsQuery, RevokeConsent,
 };

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::accounting::HoldAct;
 use crate::agent::AgentAct;
 use crate::amendment::AmendmentAct;
 use crate::consent::ConsentAct;
@@ -85,4 +86,5 @@ acts! {
     Reading(ReadingAct)
     Statistics(StatisticsAct)
     Reward(RewardAct)
+    Hold(HoldAct)
 }

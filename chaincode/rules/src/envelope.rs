@@ -65,6 +65,9 @@ pub enum EnvelopeAct {
         opening: TransactionId,
         /// For whom.
         holder: Holder,
+        /// The opener's organisation; unknown in entries of the first release.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organisation: Option<MspId>,
     },
     /// An envelope was added for a key that is new, or newly entitled.
     EnvelopeResealed {

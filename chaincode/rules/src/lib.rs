@@ -6,6 +6,7 @@
 //!
 //! Values are parsed once, at the edge: a [`LinkId`] that exists is well formed.
 
+pub mod accounting;
 pub mod agent;
 pub mod amending;
 pub mod amendment;
@@ -50,6 +51,7 @@ pub mod statistics;
 pub mod subscription;
 pub mod time;
 
+pub use accounting::{Disclosure, Hold};
 pub use agent::{AgentAtWork, Charter, CharterState, DayUse};
 pub use amendment::{Amendment, AmendmentStanding, AmendmentState, AmendmentView, OpenAmendments, Opinion, Voice};
 pub use calendar::{CalendarPeriod, Month, PeriodLength};

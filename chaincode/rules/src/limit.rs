@@ -117,3 +117,11 @@ pub const POINTS_A_YEAR: u32 = 1_000_000;
 pub const REWARD_PERCENT: u128 = 30;
 /// Days after a period's end in which its target can be attested.
 pub const TARGET_ATTESTATION_DAYS: u32 = 90;
+/// Days that an accounting of disclosures reaches back: six years (45 CFR 164.528(a)), two leap days among them.
+pub const ACCOUNTING_DAYS: u32 = 6 * 365 + 2;
+/// Days that a hold lasts at most after a written statement.
+pub const WRITTEN_HOLD_DAYS: u32 = 365;
+/// Days that a hold lasts at most after an oral statement (45 CFR 164.528(a)(2)(ii)(C)).
+pub const ORAL_HOLD_DAYS: u32 = 30;
+/// Holds that may stand on one patient's accounting.
+pub const HOLDS: usize = 16;

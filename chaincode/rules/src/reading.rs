@@ -119,6 +119,16 @@ impl Reading {
         self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
     }
 
+    /// The same trail, of the six years that an accounting of disclosures reaches back; refused unless it is a patient's.
+    pub fn for_accounting(self, at: LedgerTime) -> Result<Self, Refusal> {
+        if self.trail.patient().is_none() {
+            return Err(Malformed::new("an accounting's reading", "of a patient's trail").into());
+        }
+        let six_years = LedgerTime::from_milliseconds(0).plus_days(limit::ACCOUNTING_DAYS).milliseconds();
+        let earliest = LedgerTime::from_milliseconds(at.milliseconds().saturating_sub(six_years));
+        Ok(Self { from: Some(self.from.map_or(earliest, |from| from.max(earliest))), ..self })
+    }
+
     /// What it leaves on the trail.
     pub fn act(&self) -> ReadingAct {
         ReadingAct::AuditRead { trail: self.trail.clone(), from: self.from, until: self.until }

@@ -308,6 +308,12 @@ refusal_codes! {
     UnknownReading 404 "unknown-reading"
     /// The reading of the audit is more than an hour old.
     ReadingExpired 403 "reading-expired"
+    /// No such hold of the caller's organisation.
+    UnknownHold 404 "unknown-hold"
+    /// The id is taken by a hold with other facts, or by one that was released.
+    HoldExists 409 "hold-exists"
+    /// As many holds stand on the patient's accounting as there may be.
+    TooManyHolds 409 "too-many-holds"
     /// The opening was decided by a release that kept no evidence of what its decisions rest on.
     NoEvidence 404 "no-evidence"
     /// The page token is of another query.

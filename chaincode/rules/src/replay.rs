@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::accounting::HoldBook;
 use crate::delegation::{Delegation, Power, require_acting_for};
 use crate::identifier::{KeyHash, TransactionId, ValueHash};
 use crate::member::Caller;
@@ -50,12 +51,13 @@ pub struct Replay {
     pub missing: Vec<String>,
 }
 
-/// Whether the caller may replay this opening: the patient, a guardian whom the patient lets read the trail, and administrators and
+/// Whether the caller may replay this opening: the patient, a guardian whom the patient lets read the trail (unless a hold hides it), and administrators and
 /// privacy officers of the opener's and the publisher's organisations. For all others it is unknown.
 pub fn decide_replaying(
     caller: &Caller,
     opening: Option<Opening>,
     delegation: Option<&Delegation>,
+    holds: &HoldBook,
     at: LedgerTime,
 ) -> Result<Opening, Refusal> {
     let actor = caller.active_member()?;
@@ -63,8 +65,9 @@ pub fn decide_replaying(
     let organisation = &actor.organisation.msp_id;
     let is_party = *organisation == opening.publisher || *organisation == opening.organisation;
     let (permission, power) = (Permission::ReadPatientAudit, Power::ReadAudit);
+    let is_held = || holds.hides_opening(&opening.publisher, &opening.organisation, at);
     let may_replay = is_party && caller.permitted_member(Permission::ReadOrganisationAudit).is_ok()
-        || require_acting_for(caller, &opening.patient, permission, power, delegation, at).is_ok();
+        || require_acting_for(caller, &opening.patient, permission, power, delegation, at).is_ok() && !is_held();
     if may_replay { Ok(opening) } else { Err(unknown_opening()) }
 }
 

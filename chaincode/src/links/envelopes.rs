@@ -63,9 +63,10 @@ pub(super) async fn add(context: &mut Context, call: AddEnvelope) -> Result<Enve
         Outcome::Repeated(envelope) => Ok(envelope),
         Outcome::Decided(envelope, proof) => {
             save_added(context, &opening.link, opening.version, &envelope, proof)?;
-            let Opening { transaction, link, patient, .. } = opening;
+            let Opening { transaction, link, patient, organisation, .. } = opening;
             let holder = envelope.holder.clone();
-            let act = EnvelopeAct::EnvelopeAdded { link, opening: transaction, holder };
+            let act =
+                EnvelopeAct::EnvelopeAdded { link, opening: transaction, holder, organisation: Some(organisation) };
             Record::new(act).about(&patient).save(context, &caller)?;
             Ok(envelope)
         }

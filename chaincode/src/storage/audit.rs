@@ -73,6 +73,11 @@ fn entry_key(trail: &Trail, time: LedgerTime, transaction: &TransactionId) -> St
 }
 
 impl TrailPosition {
+    /// At this entry.
+    pub(crate) fn at(entry: &AuditEntry) -> Self {
+        Self { time: entry.time, transaction: entry.transaction.clone() }
+    }
+
     /// Where entries before this moment begin.
     fn before(until: LedgerTime) -> Self {
         let time = LedgerTime::from_milliseconds(until.milliseconds().saturating_sub(1));

@@ -3,9 +3,9 @@
 
 use fabric_contract::composite_key;
 use healthchain_rules::{
-    AmendmentId, CalendarPeriod, Category, ConsentId, GroupId, KeyHash, LedgerTime, LinkId, MeasureId, MemberId, Month,
-    MspId, NotarizationId, NotarizedHash, OrderId, PlanId, ProgramId, ProposalId, RedemptionId, ReleaseId, RequestId,
-    TransactionId,
+    AmendmentId, CalendarPeriod, Category, ConsentId, GroupId, HoldId, KeyHash, LedgerTime, LinkId, MeasureId,
+    MemberId, Month, MspId, NotarizationId, NotarizedHash, OrderId, PlanId, ProgramId, ProposalId, RedemptionId,
+    ReleaseId, RequestId, TransactionId,
 };
 
 macro_rules! keys {
@@ -182,6 +182,10 @@ keys! {
     AUDIT_OF_ORGANISATION "audit-of-organisation" audit_of_organisation(
         msp_id: &MspId, time: LedgerTime, transaction: &TransactionId
     ) [msp_id, descending(time), transaction]
+    /// A hold on a patient's accounting, by the organisation that placed it.
+    HOLD "accounting-hold" hold(msp_id: &MspId, id: &HoldId) [msp_id, id]
+    /// The holds that stand on a patient's accounting.
+    HOLD_BOOK "accounting-hold-book" hold_book(patient: &MemberId) [patient]
     /// A reading of the audit.
     READING "reading" reading(transaction: &TransactionId) [transaction]
 }

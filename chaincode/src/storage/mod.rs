@@ -3,6 +3,7 @@
 //!
 //! Every value is `{"v":1,"value":…}`. A chaincode that changes a value's shape raises `v` and reads the older ones still.
 
+pub(crate) mod accounting;
 pub(crate) mod agent;
 pub(crate) mod amendment;
 pub(crate) mod audit;

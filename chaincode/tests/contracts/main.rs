@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 
+mod accounting;
 mod agents;
 mod amendments;
 mod audit;

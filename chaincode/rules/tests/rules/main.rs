@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
 #![recursion_limit = "256"] // The stored samples are one JSON text.
 
+mod accounting;
 mod agents;
 mod amendments;
 mod attestations;

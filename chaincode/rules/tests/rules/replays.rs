@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::support::*;
+use healthchain_rules::accounting::HoldBook;
 use healthchain_rules::delegation::{DelegationState, Power};
 use healthchain_rules::replay::{RULES, decide_replaying, require_evidence};
 use healthchain_rules::*;
@@ -18,7 +19,7 @@ fn evidence() -> Evidence {
 }
 
 fn replaying(caller: &Caller) -> Result<Opening, Refusal> {
-    decide_replaying(caller, Some(opening()), None, NOW)
+    decide_replaying(caller, Some(opening()), None, &HoldBook::default(), NOW)
 }
 
 #[test]
@@ -37,7 +38,7 @@ fn a_replay_is_for_the_patient_and_both_organisations_auditors() {
     }
     assert_eq!(code(replaying(&suspended(alice()))), RefusalCode::MemberSuspended);
     assert_eq!(code(replaying(&Caller::Custodian(hospital()))), RefusalCode::NotPermitted);
-    assert_eq!(code(decide_replaying(&alice(), None, None, NOW)), RefusalCode::UnknownOpening);
+    assert_eq!(code(decide_replaying(&alice(), None, None, &HoldBook::default(), NOW)), RefusalCode::UnknownOpening);
 }
 
 #[test]
@@ -53,11 +54,14 @@ fn a_guardian_replays_what_the_patient_lets_read() {
         state: DelegationState::Granted,
     };
     let gus = caller("gus", Role::Guardian);
-    assert!(decide_replaying(&gus, Some(opening()), Some(&let_gus), NOW).is_ok());
-    let over = decide_replaying(&gus, Some(opening()), Some(&let_gus), at(10));
+    assert!(decide_replaying(&gus, Some(opening()), Some(&let_gus), &HoldBook::default(), NOW).is_ok());
+    let over = decide_replaying(&gus, Some(opening()), Some(&let_gus), &HoldBook::default(), at(10));
     assert_eq!(code(over), RefusalCode::UnknownOpening);
     let other = Delegation { powers: [Power::Open].into(), ..let_gus };
-    assert_eq!(code(decide_replaying(&gus, Some(opening()), Some(&other), NOW)), RefusalCode::UnknownOpening);
+    assert_eq!(
+        code(decide_replaying(&gus, Some(opening()), Some(&other), &HoldBook::default(), NOW)),
+        RefusalCode::UnknownOpening
+    );
 }
 
 #[test]

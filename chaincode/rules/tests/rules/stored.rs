@@ -79,6 +79,8 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<DayUse>(&samples["agent's day"]);
     survives::<AuditEntry>(&samples["audit entry"]);
     survives::<Reading>(&samples["audit reading"]);
+    survives::<Hold>(&samples["hold"]);
+    survives::<accounting::HoldBook>(&samples["hold book"]);
     survives::<Evidence>(&samples["evidence"]);
     survives::<healthchain_rules::statistics::measure::Measure>(&samples["measure ended"]);
     survives::<healthchain_rules::statistics::contribution::Contribution>(&samples["contribution"]);
@@ -271,6 +273,23 @@ fn samples() -> Value {
             signing_key: hash("key"),
             values: [("read".to_owned(), Some(hash("value"))), ("absent".to_owned(), None)].into(),
         },
+        "hold": Hold {
+            id: id("h1"),
+            organisation: id("hospital"),
+            terms: accounting::HoldTerms {
+                patient: id("alice"),
+                recipient: id("payer"),
+                statement: accounting::Statement::Oral,
+                until: at(9),
+                reason: id("file 7"),
+            },
+            by: id("pam"),
+            at: NOW,
+            state: accounting::HoldState::Released { by: id("pam"), at: at(1) },
+        },
+        "hold book": json!({
+            "holds": [{"hold": "h1", "organisation": "hospital", "recipient": "payer", "until": at(9)}]
+        }),
         "audit reading": Reading {
             transaction: hash("reading"),
             by: id("pam"),
