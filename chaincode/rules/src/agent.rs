@@ -127,8 +127,9 @@ impl AgentAtWork {
     }
 }
 
-/// The contracts that no agent calls, whatever its owner may: those that say who decides.
-const CONTRACTS_FOR_PEOPLE: [&str; 4] = ["Agents:", "Delegations:", "Governance:", "Recoveries:"];
+/// What no agent calls, whatever its owner may: that which says who decides.
+const FOR_PEOPLE: [&str; 6] =
+    ["Agents:", "Delegations:", "Governance:", "Members:register", "Members:reinstate", "Recoveries:"];
 
 /// An agent to be deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,6 +200,9 @@ pub fn decide_deployment(
     if owner.role == Role::Agent || owner.standing != Standing::Active {
         return Err(Refusal::new(RefusalCode::NotPermitted, "an active person must answer for an agent"));
     }
+    if owner.role == Role::Administrator {
+        actor.require_administrator()?;
+    }
     if charter.until <= at || charter.until > at.plus_days(limit::CHARTER_DAYS) {
         return Err(Malformed::new("a charter's end", "in the future, and within 366 days").into());
     }
@@ -260,9 +264,8 @@ impl Charter {
         if !(1..=limit::CALLS_A_DAY).contains(&self.calls_a_day) {
             return Err(Malformed::new("a charter's calls a day", "1 to 100000").into());
         }
-        let is_for_people = |function: &&FunctionName| {
-            CONTRACTS_FOR_PEOPLE.iter().any(|contract| function.as_str().starts_with(contract))
-        };
+        let is_for_people =
+            |function: &&FunctionName| FOR_PEOPLE.iter().any(|contract| function.as_str().starts_with(contract));
         match self.functions.iter().find(is_for_people) {
             None => Ok(()),
             Some(function) => {

@@ -127,6 +127,7 @@ pub fn recipients(
                 role: *role,
                 groups: &NO_GROUPS,
                 charter: None,
+                owner: None,
             };
             role.belongs_in(organisation.kind) && entitled(subject, KeyOf::Organisation)
         };
@@ -139,6 +140,7 @@ pub fn recipients(
             role: member.role,
             groups: &member.groups,
             charter: None,
+            owner: None,
         };
         member.id != patient.id && member.standing == Standing::Active && entitled(subject, KeyOf::Member)
     };

@@ -322,6 +322,15 @@ impl Actor {
         self.member.id == *id || self.principal().id == *id
     }
 
+    /// Refuses everybody but administrators in person, whatever a group permits: for what would make administrators.
+    pub(crate) fn require_administrator(&self) -> Result<(), Refusal> {
+        if self.agent.is_none() && self.member.role == Role::Administrator {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalCode::NotPermitted, "an administrator must do this in person"))
+        }
+    }
+
     fn principal(&self) -> &Member {
         self.agent.as_ref().map_or(&self.member, |work| &work.owner)
     }

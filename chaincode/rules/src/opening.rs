@@ -392,6 +392,7 @@ impl Actor {
             role: self.role(),
             groups: self.groups(),
             charter: self.agent.as_ref().map(|work| &work.charter),
+            owner: self.agent.as_ref().map(|work| &work.owner.id),
         }
     }
 

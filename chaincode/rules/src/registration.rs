@@ -35,6 +35,9 @@ pub fn decide_registration(
     at: LedgerTime,
 ) -> Result<Outcome<Member, MayRegister>, Refusal> {
     let actor = caller.permitted_member(Permission::RegisterMember)?;
+    if new.role == Role::Administrator {
+        actor.require_administrator()?;
+    }
     if new.role == Role::Agent {
         return Err(Refusal::new(RefusalCode::NotPermitted, "an agent needs a charter: deploy it with Agents:deploy"));
     }

@@ -104,6 +104,9 @@ fn require_key_keeper(
     if member.id == actor.member.id || is_owner {
         return Ok(());
     }
+    if member.role == Role::Administrator || actor.agent.is_some() {
+        actor.require_administrator()?;
+    }
     let administrator = caller.permitted_member(Permission::ReplaceKey)?;
     if member.organisation != administrator.organisation.msp_id {
         return Err(Refusal::new(

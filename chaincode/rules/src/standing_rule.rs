@@ -77,14 +77,21 @@ impl StandingRule {
     /// Whether what is asked lies wholly within the rule, whoever else of the organisation would profit from it.
     fn contains(&self, terms: &Terms, categories: &BTreeSet<Category>, asker: Subject<'_>) -> bool {
         let contains_grantee = match terms.grantee() {
-            Grantee::Member(_) => self.grantee.names(asker),
+            Grantee::Member(_) => self.concerns(asker),
             whole => self.grantee == *whole,
         };
         contains_grantee && categories.is_subset(&self.categories) && terms.purposes().is_subset(&self.purposes)
     }
 
+    fn concerns(&self, asker: Subject<'_>) -> bool {
+        match self.answer {
+            RuleAnswer::Grant { .. } => self.grantee.names(asker),
+            RuleAnswer::Refuse => self.grantee.stops(asker),
+        }
+    }
+
     fn touches(&self, terms: &Terms, categories: &BTreeSet<Category>, asker: Subject<'_>) -> bool {
-        self.grantee.names(asker)
+        self.concerns(asker)
             && !categories.is_disjoint(&self.categories)
             && !terms.purposes().is_disjoint(&self.purposes)
     }

@@ -39,6 +39,8 @@ pub struct Subject<'a> {
     pub groups: &'a Groups,
     /// What bounds it, when it is an agent.
     pub charter: Option<&'a Charter>,
+    /// Who answers for it, when it is an agent.
+    pub owner: Option<&'a MemberId>,
 }
 
 /// Which record is wanted. Without a link it means any of the category.

@@ -7,7 +7,7 @@ use crate::member::{Actor, Caller, Member};
 use crate::organisation::Organisation;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
-use crate::role::Permission;
+use crate::role::{Permission, Role};
 use crate::time::LedgerTime;
 
 /// Proof that the consent may be granted.
@@ -78,6 +78,7 @@ pub fn decide_grant(
 ) -> Result<Outcome<(Consent, ConsentBook), MayGrant>, Refusal> {
     let authorised = Authorised::for_patient(caller, patient, Power::Consent, state.delegation, at)?;
     authorised.require_within(&terms, state.links)?;
+    authorised.require_no_agent(&terms, state.grantee)?;
     let by = authorised.decider();
     grant(Consent { id, patient: patient.clone(), terms, granted: at, by, state: ConsentState::Granted }, state, book)
 }
@@ -205,6 +206,15 @@ impl<'a> Authorised<'a> {
         }
         if terms.effect == Effect::Permit && terms.grantee.names(self.actor.subject()) {
             return Err(Refusal::new(RefusalCode::NotPermitted, "a guardian permits oneself nothing"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a guardian a permission to an agent: it might be the guardian's own.
+    fn require_no_agent(&self, terms: &Terms, grantee: GranteeState<'_>) -> Result<(), Refusal> {
+        let is_agent = grantee.member.is_some_and(|member| member.role == Role::Agent);
+        if self.delegation.is_some() && terms.effect == Effect::Permit && is_agent {
+            return Err(Refusal::new(RefusalCode::NotPermitted, "only the patient permits an agent anything"));
         }
         Ok(())
     }

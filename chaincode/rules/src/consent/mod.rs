@@ -207,7 +207,11 @@ impl Terms {
             Scope::Categories(categories) => categories.contains(&wanted.category),
             Scope::Links(links) => wanted.link.is_some_and(|link| links.contains(link)),
         };
-        self.grantee.names(subject) && names_record && self.purposes.contains(&purpose)
+        let names_subject = match self.effect {
+            Effect::Permit => self.grantee.names(subject),
+            Effect::Deny => self.grantee.stops(subject),
+        };
+        names_subject && names_record && self.purposes.contains(&purpose)
     }
 
     fn named_links(&self) -> Option<&BTreeSet<LinkId>> {
@@ -233,6 +237,12 @@ impl Decider {
 }
 
 impl Grantee {
+    /// Whether a denial or refusal to this grantee stops the subject: also an agent, when its owner is named.
+    pub(crate) fn stops(&self, subject: Subject<'_>) -> bool {
+        self.names(subject) || matches!(self, Self::Member(member) if subject.owner == Some(member))
+    }
+
+    /// Whether a permission to this grantee is one to the subject.
     pub(crate) fn names(&self, subject: Subject<'_>) -> bool {
         match self {
             Self::Member(member) => subject.member == Some(member),
