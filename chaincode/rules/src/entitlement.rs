@@ -8,7 +8,7 @@ use crate::opening::{Denial, Provision, Rule};
 use crate::purpose::Purpose;
 use crate::role::{Permission, Role};
 use crate::settings::Settings;
-use crate::subscription::{self, Subscription};
+use crate::subscription::{self, Payer, Subscription};
 use crate::time::LedgerTime;
 
 /// Whether somebody may have a record, and through whose key.
@@ -154,12 +154,14 @@ impl Grounds {
     }
 
     /// Whether a subscription that lapsed, or that is required and missing, keeps a third party from the record. The patient, whom the
-    /// patient trusts, and those who treat the patient never depend on one (45 CFR 164.524, 45 CFR 171).
+    /// patient trusts, and those who treat the patient never depend on one (45 CFR 164.524, 45 CFR 171). What an organisation paid for
+    /// counts, once lapsed, no more than none at all: nobody makes a patient depend on a subscription by paying for one.
     fn has_lapsed_for(&self, subject: Subject<'_>, wanted: Wanted<'_>, purpose: Purpose, at: LedgerTime) -> bool {
         is_third_party(subject, wanted, purpose)
             && match &self.subscription {
-                Some(subscription) => subscription.is_lapsed(at),
-                None => self.settings.subscription_required,
+                Some(subscription) if !subscription.is_lapsed(at) => false,
+                Some(Subscription { payer: Payer::Patient, .. }) => true,
+                Some(Subscription { payer: Payer::Organisation(_), .. }) | None => self.settings.subscription_required,
             }
     }
 
