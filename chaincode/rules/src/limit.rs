@@ -46,6 +46,8 @@ pub const GROUP_MEMBERS: usize = 256;
 pub const GROUP_LEVEL: RangeInclusive<u8> = 1..=9;
 /// Consents in force for one patient: an opening reads them all at once.
 pub const CONSENTS_IN_FORCE: usize = 256;
+/// Consents of a patient beyond which standing rules grant no more: what is left of the book is the patient's own.
+pub const CONSENTS_BY_RULE: usize = 128;
 /// Links that one consent may name.
 pub const NAMED_LINKS: usize = 32;
 /// Links that all of a patient's consents in force may name together.

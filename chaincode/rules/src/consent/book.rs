@@ -108,6 +108,11 @@ impl ConsentBook {
             .collect()
     }
 
+    /// How many consents stand and have not ended.
+    pub(crate) fn count(&self, at: LedgerTime) -> usize {
+        self.consents.values().filter(|standing| !standing.terms.has_ended(at)).count()
+    }
+
     fn permissions(&self, at: LedgerTime) -> impl Iterator<Item = &Terms> {
         let is_permission = move |terms: &&Terms| terms.effect == Effect::Permit && terms.is_in_force(at);
         self.consents.values().map(|standing| &standing.terms).filter(is_permission)

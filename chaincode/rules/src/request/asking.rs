@@ -150,8 +150,8 @@ impl AccessRequest {
     }
 }
 
-/// The consent that a rule makes, by the same rule as the patient's own grants; none if the patient could not grant it either, or has
-/// another consent of that id: then the request waits for the patient.
+/// The consent that a rule makes, by the same rule as the patient's own grants; none if the patient could not grant it either, has
+/// another consent of that id, or so many that room is kept for the patient's own: then the request waits for the patient.
 fn grant_by_rule(
     actor: &Actor,
     request: &AccessRequest,
@@ -161,6 +161,9 @@ fn grant_by_rule(
     book: ConsentBook,
 ) -> Option<(RequestState, Granted)> {
     let (id, at) = (ConsentId::from(&request.id), request.asked);
+    if book.count(at) >= limit::CONSENTS_BY_RULE {
+        return None;
+    }
     let by = Decider::Rule(rule.clone());
     let new = Consent {
         id: id.clone(),

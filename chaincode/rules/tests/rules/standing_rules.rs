@@ -150,6 +150,26 @@ fn a_rule_makes_no_consent_that_the_patient_could_not_and_the_request_waits() {
     assert_eq!((names(&waits.open, NOW), waits.granted), (vec!["r2"], None), "the book is full");
 }
 
+/// Found by review: requests that a rule grants escaped every limit and filled the book, so that the patient could not even deny.
+#[test]
+fn rules_grant_while_fewer_than_128_consents_stand_and_leave_the_rest_to_the_patient() {
+    let granting = || rules(&[("a", rule(to_payer(), RuleAnswer::Grant { days: 9 }))]);
+    let mut book = ConsentBook::default();
+    for n in 0..128 {
+        let state = AskState { rules: granting(), book, ..knowing_alice() };
+        book = settled(ask(&pia(), state, wish(&format!("r{n}")))).granted.unwrap().book;
+    }
+    let full = |rules| AskState { rules, book: book.clone(), ..knowing_alice() };
+    let waits = settled(ask(&pia(), full(granting()), wish("more")));
+    assert_eq!((names(&waits.open, NOW), waits.granted), (vec!["more"], None));
+    let refusing = rules(&[("a", rule(to_payer(), RuleAnswer::Refuse))]);
+    let refused = settled(ask(&pia(), full(refusing), wish("more"))).request.state;
+    assert_eq!(refused, RequestState::Refused { by: Decider::Rule(id("a")), at: NOW, reason: None }, "takes no room");
+    let later = |when| settled(decide_asking(&pia(), full(granting()), wish("more"), when)).granted.is_some();
+    assert_eq!((later(at(9 * DAY - 1)), later(at(9 * DAY))), (false, true), "what has ended takes no room");
+    assert!(granted(book, "deny", terms(to_payer(), everything(), &Purpose::ALL, Effect::Deny)).is_ok());
+}
+
 #[test]
 fn a_repeated_rule_is_harmless_and_removing_makes_room() {
     let granting = |days| rule(to_payer(), RuleAnswer::Grant { days });
