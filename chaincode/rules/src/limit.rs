@@ -66,6 +66,8 @@ pub const GRACE_DAYS: u32 = 90;
 pub const PERIODS: u32 = 12;
 /// Days that subscriptions are ordered ahead (five years).
 pub const DAYS_AHEAD: u32 = 1830;
+/// Days that an organisation orders a patient's subscription ahead: a leap year.
+pub const PAYER_DAYS_AHEAD: u32 = 366;
 /// Notarizations that a plan may offer for nothing in a year: a line of a statement reads as many places of the year.
 pub const FREE_NOTARIZATIONS: u32 = 100;
 /// Functions that an agent's charter may name.

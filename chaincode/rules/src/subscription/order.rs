@@ -104,7 +104,9 @@ pub struct MayCancel {
 }
 
 /// Whether the caller may order this. While a subscription runs it is renewed, by the same payer under the same plan, and the order
-/// begins where it ends; in its grace, too. After its end another payer may order, or under another plan; that begins now.
+/// begins where it ends; in its grace, too. After its end another payer may order, or under another plan; that begins now. So does a
+/// patient's own order of another plan while an organisation's subscription runs: it replaces that one, with the orders that would have
+/// followed, and nothing of what the organisation was charged is given back.
 pub fn decide_order(
     caller: &Caller,
     ground: OrderGround<'_>,
@@ -127,11 +129,14 @@ pub fn decide_order(
     let renewed = renewed(ground.subscription, plan, &payer, at)?;
     let from = renewed.map_or(at, |renewed| renewed.until);
     let until = from.plus_days(plan.terms.period_days.saturating_mul(draft.periods));
-    if until > at.plus_days(limit::DAYS_AHEAD) {
-        return Err(Refusal::new(
-            RefusalCode::OrderTooFarAhead,
-            "nobody orders more than five years ahead: order less",
-        ));
+    let (days_ahead, detail) = match payer {
+        Payer::Patient => (limit::DAYS_AHEAD, "nobody orders more than five years ahead: order less"),
+        Payer::Organisation(_) => {
+            (limit::PAYER_DAYS_AHEAD, "no organisation orders more than 366 days ahead: order less")
+        }
+    };
+    if until > at.plus_days(days_ahead) {
+        return Err(Refusal::new(RefusalCode::OrderTooFarAhead, detail));
     }
     let Price { amount, currency } = plan.terms.price.clone();
     let order = Order {
@@ -164,7 +169,7 @@ pub fn decide_order(
 }
 
 /// Whether the caller may take this order back: for whoever pays it, before its period began, and only the last one, so that no gap
-/// comes between two. `subscription` is the patient's, `delegation` the patient's for the caller.
+/// comes between two; none of a subscription that was replaced. `subscription` is the patient's, `delegation` the patient's for the caller.
 pub fn decide_cancellation(
     caller: &Caller,
     patient: &MemberId,
@@ -185,8 +190,11 @@ pub fn decide_cancellation(
         return Err(Refusal::new(RefusalCode::OrderBegun, "the order's period has begun: let it end"));
     }
     let subscription = subscription
-        .filter(|subscription| subscription.until == order.until)
-        .ok_or_else(|| Refusal::new(RefusalCode::OrderNotLast, "a later order follows: cancel that one first"))?;
+        .filter(|found| found.until == order.until && found.plan == order.plan && found.payer == order.payer)
+        .ok_or_else(|| {
+            let detail = "a later order follows, which must be cancelled first, or the subscription was replaced";
+            Refusal::new(RefusalCode::OrderNotLast, detail)
+        })?;
     let grace = subscription.grace_until.milliseconds().saturating_sub(subscription.until.milliseconds());
     let subscription = Subscription {
         until: order.from,
@@ -282,8 +290,11 @@ fn renewed<'a>(
 ) -> Result<Option<&'a Subscription>, Refusal> {
     let Some(subscription) = subscription else { return Ok(None) };
     let is_same = subscription.plan == plan.id && subscription.payer == *payer;
+    let is_patients_choice =
+        *payer == Payer::Patient && subscription.payer != Payer::Patient && subscription.plan != plan.id;
     match subscription.phase(at) {
         Phase::Running | Phase::Grace if is_same => Ok(Some(subscription)),
+        Phase::Running if is_patients_choice => Ok(None),
         Phase::Running => Err(Refusal::new(
             RefusalCode::SubscriptionRunning,
             "a subscription of another plan or payer runs: order after its end",

@@ -180,12 +180,55 @@ fn another_plan_or_payer_is_refused_while_one_runs_and_begins_at_once_after_its_
 }
 
 #[test]
-fn nobody_orders_more_than_five_years_ahead() {
-    let until = |days: i64| Subscription { until: at(days * DAY), grace_until: at(days * DAY), ..running(payer()) };
-    let (order, _) = ordered(&pia(), Some(&until(1800)), 1);
-    assert_eq!(order.until, at(1830 * DAY));
-    let beyond = Subscription { until: at(1800 * DAY + 1), ..until(1801) };
-    assert_eq!(code(order_on(&pia(), Some(&beyond), None, draft(1))), RefusalCode::OrderTooFarAhead);
+fn nobody_orders_more_than_five_years_ahead_and_no_payer_more_than_a_year() {
+    for (caller, payer, days) in [(alice(), Payer::Patient, 1830), (pia(), payer(), 366)] {
+        let before = (days - 30) * DAY;
+        let until = |until: i64| Subscription { until: at(until), grace_until: at(until), ..running(payer.clone()) };
+        let (order, _) = ordered(&caller, Some(&until(before)), 1);
+        assert_eq!(order.until, at(days * DAY));
+        let beyond = order_on(&caller, Some(&until(before + 1)), None, draft(1));
+        assert_eq!(code(beyond), RefusalCode::OrderTooFarAhead, "{days}");
+    }
+}
+
+/// Found by review: a payer's long order locked the patient out of other plans.
+#[test]
+fn a_patients_own_order_of_another_plan_replaces_a_payers_subscription_at_once() {
+    let paid_by = |payer| Subscription { plan: id("family"), ..running(payer) };
+    let of_payer = paid_by(payer());
+    let (order, proof) = ordered(&alice(), Some(&of_payer), 1);
+    assert_eq!((order.from, order.until, &order.payer), (NOW, at(30 * DAY), &Payer::Patient));
+    let expected =
+        Subscription { from: NOW, until: at(30 * DAY), grace_until: at(37 * DAY), ..running(Payer::Patient) };
+    assert_eq!(*proof.subscription(), expected);
+    assert_eq!((proof.charge().amount, &proof.charge().payer), (1000, &Payer::Patient), "nothing is given back");
+    assert!(order_on(&guardian(), Some(&of_payer), Some(&delegation(&[Power::Subscribe])), draft(1)).is_ok());
+
+    let insurer = Payer::Organisation(id("insurer"));
+    for (caller, running) in [
+        (pia(), paid_by(insurer)),
+        (pia(), paid_by(Payer::Patient)),
+        (pia(), of_payer),
+        (alice(), running(payer())),
+        (alice(), paid_by(Payer::Patient)),
+    ] {
+        let found = order_on(&caller, Some(&running), None, draft(1));
+        assert_eq!(code(found), RefusalCode::SubscriptionRunning, "{running:?}");
+    }
+}
+
+/// Found by review: what was replaced is not given back, whenever the subscription in its place ends.
+#[test]
+fn a_payers_order_of_a_subscription_that_was_replaced_is_not_taken_back() {
+    let before = running(payer());
+    let (order, renewed) = ordered(&pia(), Some(&before), 1);
+    let renewed = renewed.subscription();
+    assert!(cancel(&pia(), Some(&order), Some(renewed), NOW).is_ok());
+    let other_plan = Subscription { plan: id("family"), ..renewed.clone() };
+    let other_payer = Subscription { payer: Payer::Patient, ..renewed.clone() };
+    for replaced in [other_plan, other_payer] {
+        assert_eq!(code(cancel(&pia(), Some(&order), Some(&replaced), NOW)), RefusalCode::OrderNotLast);
+    }
 }
 
 fn cancel(
