@@ -99,7 +99,8 @@ pub fn decide_asking(caller: &Caller) -> Result<&Organisation, Refusal> {
 
 /// Whom an envelope may be sealed to when `publisher` publishes a record of `patient`: the patient, the publisher, and the other
 /// organisations and persons entitled now for some purpose, but for third parties where the patient's subscription offers no instant
-/// release: they get their envelopes when they first open the link. `members` are those whom permissions in force name.
+/// release: they get their envelopes when they first open the link. `members` are those whom permissions in force name; those of an
+/// organisation that is not among `organisations`, or takes no part, are left out.
 ///
 /// Each key is named once. An organisation is entitled when any member that it could have would be: this asks the same rule as an opening.
 pub fn recipients(
@@ -142,7 +143,11 @@ pub fn recipients(
             charter: None,
             owner: None,
         };
-        member.id != patient.id && member.standing == Standing::Active && entitled(subject, KeyOf::Member)
+        let takes_part = std::iter::once(publisher)
+            .chain(organisations)
+            .any(|organisation| organisation.msp_id == member.organisation && organisation.is_active());
+        let may_act = takes_part && member.standing == Standing::Active;
+        member.id != patient.id && may_act && entitled(subject, KeyOf::Member)
     };
     let of_member =
         |member: &Member| Recipient { holder: Holder::Member(member.id.clone()), key: member.encryption_key.clone() };

@@ -17,7 +17,7 @@ pub struct ResealingState<'a> {
     pub link: Option<&'a Link>,
     /// Its patient.
     pub patient: Option<&'a Member>,
-    /// The envelope's holder, if it is an organisation.
+    /// The envelope's holder, if it is an organisation, else the holder's organisation.
     pub organisation: Option<&'a Organisation>,
     /// The envelope's holder, if it is a person.
     pub member: Option<&'a Member>,

@@ -70,12 +70,15 @@ pub(super) async fn reseal(context: &mut Context, call: Reseal) -> Result<Envelo
     };
     let (caller, link, (organisation, member, of_link)) = load_caller_with(context, load_link(&link), second).await?;
     let (patient, grounds, existing) = of_link.unwrap_or_default();
+    let member = member.flatten();
+    let of_member = member.as_ref().map(|member| load_organisation(&member.organisation));
+    let organisation = organisation.or(fetch(context, of_member).await?).flatten();
 
     let state = ResealingState {
         link: link.as_ref(),
         patient: patient.as_ref(),
-        organisation: organisation.as_ref().and_then(Option::as_ref),
-        member: member.as_ref().and_then(Option::as_ref),
+        organisation: organisation.as_ref(),
+        member: member.as_ref(),
         grounds: &grounds,
         existing: existing.as_ref(),
     };

@@ -96,6 +96,26 @@ fn an_organisation_that_has_not_entered_is_no_recipient() {
     assert_eq!(names(&found), ["alice", "hospital"]);
 }
 
+/// Found by review: members of an organisation that had left were still sealed to.
+#[test]
+fn a_member_of_an_organisation_that_takes_no_part_is_no_recipient() {
+    let payer = home(Role::PayerOfficer);
+    let (pia, dora) = (member_of(&payer, "pia", Role::PayerOfficer), member_of(&hospital(), "dora", Role::Clinician));
+    let to = |name: &str| terms(Grantee::Member(id(name)), everything(), &Purpose::ALL, Effect::Permit);
+    let grounds = on(&book_of(&[("c1", to("pia")), ("c2", to("dora"))]));
+    let found = |organisations: &[Organisation]| {
+        let members = [pia.clone(), dora.clone()];
+        let found = recipients(&hospital(), &patient(), organisations, &members, Category::Restricted, &grounds, NOW);
+        names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let left = Organisation { state: OrganisationState::Left { at: at(-1) }, ..payer.clone() };
+    let founded = Organisation { state: OrganisationState::Founded, ..payer.clone() };
+    assert_eq!(found(&[hospital(), payer]), ["alice", "hospital", "pia", "dora"]);
+    for others in [vec![hospital(), left], vec![hospital(), founded], vec![]] {
+        assert_eq!(found(&others), ["alice", "hospital", "dora"], "the publisher's own stay");
+    }
+}
+
 #[test]
 fn a_clinician_publishes_with_envelopes_for_patient_and_own_organisation() {
     let Ok(Outcome::Decided(link, _)) = publish(&carol(), draft(), &complete()[..2]) else { panic!("not new") };

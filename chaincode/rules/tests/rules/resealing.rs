@@ -58,7 +58,7 @@ fn whoever_became_entitled_is_sealed_to_and_nobody_else() {
     let nobody = Grounds::default();
     for (grounds, organisation, member, envelope) in [
         (on(&book_of(&[("c1", to_payer)])), Some(&payer), None, envelope(Holder::Organisation(id("payer")), "payer")),
-        (on(&book_of(&[("c1", to_pia)])), None, Some(&pia), envelope(Holder::Member(id("pia")), "pia")),
+        (on(&book_of(&[("c1", to_pia)])), Some(&payer), Some(&pia), envelope(Holder::Member(id("pia")), "pia")),
     ] {
         let state =
             ResealingState { link: Some(&link), patient: Some(&patient), organisation, member, ..nothing(&grounds) };
@@ -67,6 +67,27 @@ fn whoever_became_entitled_is_sealed_to_and_nobody_else() {
         assert_eq!(code(reseal(&gateway(), before, envelope.clone())), RefusalCode::EnvelopeNotWanted);
         let unknown = ResealingState { organisation: None, member: None, ..state };
         assert_eq!(code(reseal(&gateway(), unknown, envelope)), RefusalCode::EnvelopeNotWanted);
+    }
+}
+
+/// Found by review: members of an organisation that had left were still sealed to.
+#[test]
+fn nobody_of_an_organisation_that_takes_no_part_is_sealed_to() {
+    let (link, patient) = (link("l1", Category::Summary), patient());
+    let to_pia = terms(Grantee::Member(id("pia")), everything(), &[Purpose::Payment], Effect::Permit);
+    let (grounds, pia) =
+        (on(&book_of(&[("c1", to_pia)])), member_of(&home(Role::PayerOfficer), "pia", Role::PayerOfficer));
+    let left = Organisation { state: OrganisationState::Left { at: at(-1) }, ..home(Role::PayerOfficer) };
+    let founded = Organisation { state: OrganisationState::Founded, ..home(Role::PayerOfficer) };
+    let (present, other) = (home(Role::PayerOfficer), clinic());
+    let sealed = |organisation| {
+        let (link, patient, member) = (Some(&link), Some(&patient), Some(&pia));
+        let state = ResealingState { link, patient, organisation, member, ..nothing(&grounds) };
+        reseal(&gateway(), state, envelope(Holder::Member(id("pia")), "pia")).map(|_| ())
+    };
+    assert_eq!(sealed(Some(&present)), Ok(()));
+    for organisation in [Some(&left), Some(&founded), Some(&other), None] {
+        assert_eq!(code(sealed(organisation)), RefusalCode::EnvelopeNotWanted, "{organisation:?}");
     }
 }
 
