@@ -9,7 +9,9 @@ use healthchain_rules::attestation::{IdentityAttestation, decide_attestation};
 use healthchain_rules::member::MemberAct;
 use healthchain_rules::registration::{Registration, decide_registration};
 use healthchain_rules::rotation::{NewKeys, RotationState, decide_rotation};
-use healthchain_rules::standing::{decide_listing, decide_reinstatement, decide_retirement, decide_suspension};
+use healthchain_rules::standing::{
+    as_seen_by, decide_listing, decide_reinstatement, decide_retirement, decide_suspension,
+};
 use healthchain_rules::{Caller, Member, MemberId, Outcome, Refusal, RefusalCode};
 
 use crate::audit::Record;
@@ -145,7 +147,8 @@ impl Members for MemberContract {
     async fn member(&self, context: &Context, member: MemberId) -> Result<Member, Refusal> {
         let (caller, member, ()) = load_caller_with(context, load_member(&member), |_, _| ()).await?;
         caller.require_active()?;
-        member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))
+        let member = member.ok_or_else(|| Refusal::new(RefusalCode::UnknownMember, "no such member"))?;
+        Ok(as_seen_by(&caller, member))
     }
 
     async fn attestations(

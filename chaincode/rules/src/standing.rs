@@ -1,5 +1,6 @@
 //! Whether members may act: how they are suspended, reinstated and retired, and who sees an organisation's members.
 
+use crate::group::Groups;
 use crate::identifier::{MspId, Reason};
 use crate::member::{Actor, Caller, Member, Standing};
 use crate::outcome::Outcome;
@@ -71,6 +72,15 @@ pub fn decide_retirement(
         Standing::Retired { .. } => {
             Err(Refusal::new(RefusalCode::StandingConflict, "the member is retired already, for another reason"))
         }
+    }
+}
+
+/// The member as the caller sees it: what groups it is in is its organisation's affair, of whose members and gateway alone it is seen.
+pub fn as_seen_by(caller: &Caller, member: Member) -> Member {
+    if caller.organisation().msp_id == member.organisation {
+        member
+    } else {
+        Member { groups: Groups::new(), ..member }
     }
 }
 

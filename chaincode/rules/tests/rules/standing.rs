@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use healthchain_rules::standing::{
-    MayChangeStanding, decide_listing, decide_reinstatement, decide_retirement, decide_suspension,
+    MayChangeStanding, as_seen_by, decide_listing, decide_reinstatement, decide_retirement, decide_suspension,
 };
 use healthchain_rules::*;
 use proptest::prelude::*;
@@ -22,6 +22,19 @@ fn retire(caller: &Caller, member: Member) -> Result<Outcome<Member, MayChangeSt
 fn retired() -> Member {
     let standing = Standing::Retired { at: NOW, by: Some(id("adam")), reason: Some(id("left")) };
     Member { standing, ..carol() }
+}
+
+/// Found by review: everybody saw which permission groups a member is in.
+#[test]
+fn a_members_groups_are_seen_by_its_organisation_alone() {
+    let member = Member { groups: [(id("g1"), group("g1").privileges)].into(), ..carol() };
+    for own in [caller("carol", Role::Clinician), caller("dora", Role::Clinician), Caller::Custodian(hospital())] {
+        assert_eq!(as_seen_by(&own, member.clone()), member);
+    }
+    let adele = caller_of(clinic(), "adele", Role::Administrator);
+    for other in [alice(), adele, Caller::Custodian(clinic())] {
+        assert_eq!(as_seen_by(&other, member.clone()), carol());
+    }
 }
 
 #[test]
