@@ -248,9 +248,14 @@ pub fn unknown_emergency() -> Refusal {
 }
 
 impl Emergency {
-    /// Whether this clinician may open this patient's records under it now.
+    /// Whether this clinician may open this patient's records under it now. A review ends it whatever the time: transactions may be dated
+    /// back as far as peers let them.
     pub fn covers(&self, clinician: &MemberId, patient: &MemberId, at: LedgerTime) -> bool {
-        self.clinician == *clinician && self.patient == *patient && self.at <= at && at < self.until
+        self.state == EmergencyState::Open
+            && self.clinician == *clinician
+            && self.patient == *patient
+            && self.at <= at
+            && at < self.until
     }
 }
 

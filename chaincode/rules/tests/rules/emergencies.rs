@@ -200,6 +200,23 @@ fn a_privacy_officer_of_another_organisation_reviews() {
     }
 }
 
+/// Found by review: a reviewed emergency ended by time alone, so that an opening dated back still used it.
+#[test]
+fn a_reviewed_emergency_opens_nothing_not_even_dated_back() {
+    let (emergency, docket) = declared("e1");
+    let grounds = |emergency: &Emergency| Grounds { emergency: Some(emergency.clone()), ..Grounds::default() };
+    let before = |emergency: &Emergency| {
+        open(&carol(), Category::Summary, Purpose::Treatment, &grounds(emergency), at(HOUR - 1))
+    };
+    assert!(before(&emergency).is_permitted());
+    for finding in [Finding::Justified, Finding::NotJustified] {
+        let found = review(&olga(), emergency.clone(), docket.clone(), finding, "seen");
+        let Ok(Outcome::Decided((reviewed, _), _)) = found else { panic!("{found:?}") };
+        assert_eq!(reviewed.until, at(HOUR));
+        assert_eq!(denial(before(&reviewed)), Denial::EmergencyNotInForce);
+    }
+}
+
 #[test]
 fn a_review_leaves_the_clinicians_other_emergencies_and_an_ended_one_as_they_are() {
     let (emergency, mut docket) = declared("e1");
