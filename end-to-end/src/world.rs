@@ -88,6 +88,11 @@ impl World {
         self.person(OrganisationKind::Payer, Role::PayerOfficer, 0)
     }
 
+    /// The patients' guardian.
+    pub fn guardian(&self) -> Person {
+        self.person(OrganisationKind::PatientServices, Role::Guardian, 0)
+    }
+
     /// A patient whom no test had before.
     pub fn new_patient(&self) -> Person {
         let number = self.patients.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +150,10 @@ fn consortium() -> Consortium {
     for organisation in shape["organisations"].as_array_mut().expect("it lists organisations") {
         let organisation = organisation.as_table_mut().expect("an organisation is a table");
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
-            Some("patient-services") => (0..PATIENTS).map(|number| (patient_id(number), "patient")).collect(),
+            Some("patient-services") => (0..PATIENTS)
+                .map(|number| (patient_id(number), "patient"))
+                .chain([("e2e-guardian".into(), "guardian")])
+                .collect(),
             Some("primary-care") => {
                 vec![
                     ("e2e-clinician-2".into(), "clinician"),

@@ -6,8 +6,10 @@ use futures::future::join_all;
 use healthchain_end_to_end::World;
 use healthchain_interface::rules::notarization::{BillTo, NotarizedKind};
 use healthchain_interface::{LinksClient, NotarizationsClient, Notarize, OpenLink};
-use healthchain_rules::Purpose;
+use healthchain_rules::{OrganisationKind, Purpose, Role};
 use uuid::Uuid;
+
+use crate::contract::{counts, define_measure};
 
 const AT_ONCE: usize = 100;
 const RECORD: &[u8] = br#"{"resourceType":"Immunization"}"#;
@@ -15,6 +17,7 @@ const RECORD: &[u8] = br#"{"resourceType":"Immunization"}"#;
 crate::promises![
     a_hundred_openings_of_one_patient_at_once_commit_without_a_conflict,
     a_hundred_notarizations_for_one_patient_at_once_commit_without_a_conflict,
+    a_hundred_contributions_at_once_commit_without_a_conflict,
 ];
 
 async fn a_hundred_openings_of_one_patient_at_once_commit_without_a_conflict(world: &World) {
@@ -39,6 +42,21 @@ async fn a_hundred_notarizations_for_one_patient_at_once_commit_without_a_confli
         })
         .collect();
     all(join_all(calls.iter().map(|call| notarizations.notarize(call))).await);
+}
+
+/// Of two organisations, each about fifty months.
+async fn a_hundred_contributions_at_once_commit_without_a_conflict(world: &World) {
+    let measure = format!("busy-{}", Uuid::new_v4().simple());
+    define_measure(world, &measure, "J01").await;
+    let maintainers = [OrganisationKind::PrimaryCare, OrganisationKind::SecondaryCare]
+        .map(|kind| world.chain(&world.person(kind, Role::Maintainer, 0)).contract.conflict_retries(0));
+    let months = (0..AT_ONCE / 2).map(|number| format!("{}-{:02}", 2010 + number / 12, number % 12 + 1));
+    let calls: Vec<_> =
+        months.flat_map(|month| maintainers.iter().map(move |contract| (contract, month.clone()))).collect();
+    let contributions = calls.iter().map(|(contract, month)| {
+        contract.submit("Statistics:contribute", vec![counts(&measure, month).to_string().into_bytes()])
+    });
+    all(join_all(contributions).await);
 }
 
 /// All that were to succeed; fails with how many did not, and the first of these.

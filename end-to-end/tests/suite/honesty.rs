@@ -45,7 +45,8 @@ async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
         effect: Effect::Permit,
     };
     refused(chain.consents().grant(&consent).await, "not-permitted");
-    let withdrawal = WithdrawLink { link: link.clone(), reason: "none of its business".parse().unwrap() };
+    let withdrawal =
+        WithdrawLink { link: link.clone(), reason: "none of its business".parse().unwrap(), superseded_by: None };
     refused(chain.links().withdraw(&withdrawal).await, "unknown-link");
     let audit = ReadTrail { trail: Trail::OfPatient(patient.id().clone()), from: None, until: None };
     refused(chain.audit().read(&audit).await, "not-permitted");

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
 
 mod busy;
+mod contract;
 mod faults;
 mod honesty;
 mod privacy;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
+    promises.extend(contract::PROMISES);
     promises.extend([faults::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);

@@ -21,7 +21,7 @@ fn ann() -> Caller {
 }
 
 fn terms(classes: &[&str]) -> MeasureTerms {
-    let regions = ["US-MA", "US-NH"].map(|region| id(region)).into();
+    let regions = ["US-MA", "US-NH"].map(id).into();
     let classes = classes.iter().map(|class| id(class)).collect();
     MeasureTerms::new((id("antibiotics"), id("visits"), 1000), classes, regions, id("2026-06"), 1000).unwrap()
 }
@@ -76,7 +76,7 @@ fn a_measure_is_defined_once_and_never_changes() {
     assert_eq!(defined, expected);
     let again = decide_definition(
         &caller("mia", Role::Maintainer),
-        &[defined.clone()],
+        std::slice::from_ref(&defined),
         id("antibiotics"),
         terms(&["J01"]),
         at(5),
@@ -293,8 +293,8 @@ fn a_table_sums_over_three_organisations_or_more() {
     assert_eq!(code(too_few), RefusalCode::TooFewContributors);
     let table = tabulate(&measure(), id(LAST_MONTH), &contributions).unwrap();
     let shown = |region: Option<&str>, class: Option<&str>, numerator: u64, denominator: u64| TableCell {
-        region: region.map(|text| id(text)),
-        class: class.map(|text| id(text)),
+        region: region.map(id),
+        class: class.map(id),
         counted: Some(Counted { numerator, denominator }),
     };
     let cells = vec![
