@@ -122,7 +122,7 @@ async fn an_identity_is_attested_and_a_key_is_replaced_by_trustees_only(world: &
     begin.as_object_mut().unwrap().extend(recovery.as_object().unwrap().clone());
     submit(world, &hospital, "Recoveries:begin", begin).await;
     submit(world, &payer, "Recoveries:approve", recovery.clone()).await;
-    assert_eq!(refusal(world, &payer, "Recoveries:complete", recovery.clone()).await, "recovery-not-due");
+    assert_eq!(refusal(world, &payer, "Recoveries:complete", recovery.clone()).await, "recovery-too-early");
     submit(world, &patient, "Recoveries:object", recovery).await;
     let status =
         ask(world, &patient, "Recoveries:recovery", json!(patient.id()), |status| !status["latest"].is_null()).await;
@@ -194,7 +194,7 @@ async fn a_request_is_answered_and_a_standing_rule_answers_by_itself(world: &Wor
     let (payer, patient) = (world.payer_officer(), world.new_patient());
     let wish = |request: &str, category: &str| {
         json!({
-            "request": request, "patient": patient.id(), "beneficiary": "organisation", "scope": { "categories": [category] },
+            "request": request, "patient": patient.id(), "for": "organisation", "scope": { "categories": [category] },
             "purposes": ["payment"], "until": in_days(20), "reason": "claim of the spring",
         })
     };
@@ -239,7 +239,7 @@ async fn an_emergency_overrides_a_denial_and_is_reviewed_elsewhere(world: &World
 async fn a_subscription_is_ordered_charged_and_stated(world: &World) {
     let (payer, patient, plan) = (world.payer_officer(), world.new_patient(), unique("plan"));
     let terms = json!({
-        "price": { "minor_units": 500, "currency": "USD" }, "period_days": 30, "grace_days": 10,
+        "price": { "amount": 500, "currency": "USD" }, "period_days": 30, "grace_days": 10,
         "features": { "notarizations_a_year": 2 }, "notarization_price": 100,
     });
     submit(world, &maintainer(world, PrimaryCare), "Subscriptions:makePlan", json!({ "plan": plan, "terms": terms }))
