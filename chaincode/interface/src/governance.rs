@@ -68,7 +68,8 @@ pub struct ExplainQuery {
 }
 
 /// How the organisations decide on organisations, groups and settings: each active organisation has one vote, and a change that more
-/// than half of them approve is carried out in the transaction of the vote that decides. An only organisation decides at once.
+/// than half of all organisations that have not left approve is carried out in the transaction of the vote that decides. An organisation
+/// that was named and has not entered yet counts among them. An only organisation decides at once.
 #[contract(name = "Governance")]
 pub trait Governance {
     /// Proposes a change, which is its organisation's approval. For administrators. Repeating it with the same change is harmless,

@@ -173,6 +173,16 @@ impl Affairs {
         self.organisations.iter().filter(|one| one.is_active()).map(|one| &one.msp_id).collect()
     }
 
+    /// Of how many organisations a majority is one: all that have not left, also those that have not entered yet.
+    pub(crate) fn electorate(&self) -> usize {
+        self.organisations.iter().filter(|one| !one.has_left()).count()
+    }
+
+    /// Since when an organisation takes part, if it does.
+    pub(crate) fn entered(&self, msp_id: &MspId) -> Option<LedgerTime> {
+        self.organisation(msp_id).and_then(Organisation::entered)
+    }
+
     fn organisation(&self, msp_id: &MspId) -> Option<&Organisation> {
         self.organisations.iter().find(|one| one.msp_id == *msp_id)
     }
@@ -252,14 +262,13 @@ pub(crate) fn carry_out(proposal: &Proposal, affairs: &Affairs, at: LedgerTime) 
 }
 
 fn admit(msp_id: &MspId, kind: OrganisationKind, affairs: &Affairs) -> Result<Execution, Refusal> {
-    let has_left = |one: &Organisation| matches!(one.state, OrganisationState::Left { .. });
-    if affairs.organisation(msp_id).is_some_and(|known| !has_left(known) || known.kind != kind) {
+    if affairs.organisation(msp_id).is_some_and(|known| !known.has_left() || known.kind != kind) {
         return Err(Refusal::new(
             RefusalCode::OrganisationExists,
             format!("{msp_id} is of the consortium, or was with another kind"),
         ));
     }
-    if affairs.organisations.iter().filter(|one| !has_left(one)).count() >= limit::ORGANISATIONS {
+    if affairs.electorate() >= limit::ORGANISATIONS {
         return Err(Refusal::new(
             RefusalCode::TooManyOrganisations,
             "there are 64 organisations: one must leave first",

@@ -1,7 +1,8 @@
 //! Governance: organisations propose changes and vote on them; a change that most of them approve is carried out at once.
 //!
-//! Only the votes of organisations that take part now count, each once. Nothing sweeps proposals: whether one has expired is
-//! computed when it is asked.
+//! It takes more than half of all organisations that have not left, also of those that were named and have not entered yet. Only the
+//! votes of organisations that take part now count, each once, and only those given since the organisation entered. Nothing sweeps
+//! proposals: whether one has expired is computed when it is asked.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub struct Proposal {
 pub enum ProposalState {
     /// Waits for votes.
     Open,
-    /// Approved by more than half of the active organisations, and carried out.
+    /// Approved by more than half of the organisations that have not left, and carried out.
     Carried {
         /// When.
         at: LedgerTime,
@@ -197,7 +198,7 @@ pub fn decide_proposal(
 }
 
 /// Whether the caller may cast its organisation's vote, and what follows from it. A vote that comes again is counted anew: of the
-/// others that voted, some may have left.
+/// others that voted, some may have left. An organisation that left and came back votes anew.
 pub fn decide_vote(
     caller: &Caller,
     proposal: Option<Proposal>,
@@ -208,7 +209,8 @@ pub fn decide_vote(
 ) -> Result<Outcome<Ruling, MayGovern>, Refusal> {
     let actor = caller.permitted_member(Permission::ProposeChange)?;
     let proposal = known(proposal)?.as_of(at);
-    let cast = proposal.votes.get(&actor.organisation.msp_id);
+    let is_present = |vote: &&Vote| actor.organisation.entered().is_some_and(|since| since <= vote.at);
+    let cast = proposal.votes.get(&actor.organisation.msp_id).filter(is_present);
     let is_repeated = cast.is_some();
     if cast.is_some_and(|vote| vote.choice != choice || vote.reason != reason) {
         return Err(Refusal::new(RefusalCode::AlreadyVoted, "the organisation voted otherwise, or for another reason"));
@@ -286,19 +288,20 @@ fn with_vote(
     proposal
 }
 
-/// Counts the votes of the organisations that are active now. More than half for it carry the proposal; when those who have not
-/// voted against it are no more than half, it is rejected.
+/// Counts the votes that organisations that are active now gave since they entered. More than half of all that have not left carry the
+/// proposal; when those who have not voted against it are no more than half, it is rejected.
 fn settle(proposal: Proposal, affairs: &Affairs, at: LedgerTime) -> Result<Ruling, Refusal> {
-    let active = affairs.active();
+    let counts = |voter, vote: &Vote| affairs.entered(voter).is_some_and(|since| since <= vote.at);
     let count =
-        |choice| proposal.votes.iter().filter(|(voter, vote)| active.contains(voter) && vote.choice == choice).count();
-    let is_majority = |organisations: usize| organisations * 2 > active.len();
+        |choice| proposal.votes.iter().filter(|(voter, vote)| counts(voter, vote) && vote.choice == choice).count();
+    let all = affairs.electorate();
+    let is_majority = |organisations: usize| organisations * 2 > all;
     if is_majority(count(Choice::Approve)) {
         let execution = carry_out(&proposal, affairs, at).map_err(|refusal| outdated(&refusal))?;
         let proposal = Proposal { state: ProposalState::Carried { at }, ..proposal };
         return Ok(Ruling { proposal, execution: Some(execution) });
     }
-    let state = if is_majority(active.len().saturating_sub(count(Choice::Reject))) {
+    let state = if is_majority(all.saturating_sub(count(Choice::Reject))) {
         ProposalState::Open
     } else {
         ProposalState::Rejected { at }

@@ -128,6 +128,11 @@ impl Organisation {
         matches!(self.state, OrganisationState::Active { .. })
     }
 
+    /// Whether it took part, or was named, and does no more.
+    pub(crate) const fn has_left(&self) -> bool {
+        matches!(self.state, OrganisationState::Left { .. })
+    }
+
     /// Refuses organisations that do not take part.
     pub(crate) fn require_active(&self) -> Result<(), Refusal> {
         if self.is_active() {
@@ -228,7 +233,7 @@ pub fn decide_entry(
             format!("{} is not of the consortium: have it admitted", signer.msp_id),
         )
     })?;
-    if matches!(organisation.state, OrganisationState::Left { .. }) {
+    if organisation.has_left() {
         return Err(Refusal::new(RefusalCode::OrganisationLeft, "the organisation left: have it admitted again"));
     }
     let entered = Organisation {
