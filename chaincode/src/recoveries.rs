@@ -64,11 +64,12 @@ impl Recoveries for RecoveryContract {
     }
 
     async fn approve(&self, context: &mut Context, call: NamedRecovery) -> Result<Recovery, Refusal> {
-        let first = (load_settings(), load_recovery(&call.patient));
-        let (caller, (settings, latest), ()) = load_caller_with(context, first, |_, _| ()).await?;
+        let first = (load_settings(), load_member(&call.patient), load_recovery(&call.patient));
+        let (caller, (settings, patient, latest), ()) = load_caller_with(context, first, |_, _| ()).await?;
 
         let hours = settings.unwrap_or_default().recovery_hours;
-        let outcome = decide_approval(&caller, latest, &call.recovery, hours, transaction::time(context)?)?;
+        let at = transaction::time(context)?;
+        let outcome = decide_approval(&caller, latest, &call.recovery, patient.as_ref(), hours, at)?;
         save(context, &caller, outcome, |recovery| RecoveryAct::RecoveryApproved {
             recovery: recovery.id.clone(),
             waits_until: recovery.waits_until(),

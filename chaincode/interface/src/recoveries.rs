@@ -63,13 +63,16 @@ pub trait Recoveries {
     #[submit]
     async fn plan(&self, context: &mut Context, call: PlanRecovery) -> Result<RecoveryPlan, Refusal>;
 
-    /// Begins a recovery, one at a time for a patient. For trustees. Repeating it with the same content is harmless; an id with other
+    /// Begins a recovery, one at a time for a patient: it replaces another trustee's that too few have approved yet, unless that one
+    /// replaced a recovery which the caller had approved. For trustees; the patient's own organisation has no voice while the patient,
+    /// being suspended, cannot object. Repeating it with the same content is harmless; an id with other
     /// content is refused.
     #[submit]
     async fn begin(&self, context: &mut Context, call: BeginRecovery) -> Result<Recovery, Refusal>;
 
     /// Approves an open recovery, as each of the trustees that the caller is or acts for. When enough have approved it, the waiting time
-    /// begins. Harmless when the caller has approved it already.
+    /// begins. Harmless when the caller has approved it already. The patient's own organisation has no voice while the patient is
+    /// suspended, here and when approvals are counted again at completion.
     #[submit]
     async fn approve(&self, context: &mut Context, call: NamedRecovery) -> Result<Recovery, Refusal>;
 

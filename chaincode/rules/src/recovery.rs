@@ -72,8 +72,20 @@ pub struct Recovery {
     pub begun: LedgerTime,
     /// Who approved it, one approval a trustee; who began it is among them.
     pub approvals: Vec<Approval>,
+    /// The recovery that it replaced, which another trustee had begun and too few had approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// How far it is.
     pub state: RecoveryState,
+}
+
+/// A recovery that another trustee's replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Replaced {
+    /// Which.
+    pub recovery: RecoveryId,
+    /// Who had approved it: they cannot replace the other one in turn.
+    pub approved_by: BTreeSet<Trustee>,
 }
 
 /// A trustee's approval.
@@ -138,6 +150,9 @@ pub enum RecoveryAct {
         /// When it can be completed, if one approval is enough.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waits_until: Option<LedgerTime>,
+        /// The recovery that it replaced, which has ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced: Option<RecoveryId>,
     },
     /// Another trustee approved it.
     RecoveryApproved {
@@ -281,6 +296,7 @@ impl RecoveryAct {
             key_hash: recovery.key_hash.clone(),
             reason: recovery.reason.clone(),
             waits_until: recovery.waits_until(),
+            replaced: recovery.replaced.as_ref().map(|replaced| replaced.recovery.clone()),
         }
     }
 }
@@ -303,10 +319,10 @@ impl Recovery {
         }
     }
 
-    /// Adds the approvals that the actor can give, and begins to wait when they are enough.
-    fn approved_by(mut self, actor: &Actor, hours: u32, at: LedgerTime) -> Self {
+    /// Adds the approvals that the actor can give, and begins to wait when they are enough. The silent trustee has no voice.
+    fn approved_by(mut self, actor: &Actor, silent: Option<&Trustee>, hours: u32, at: LedgerTime) -> Self {
         let (by, organisation) = (&actor.member.id, &actor.organisation.msp_id);
-        for trustee in self.trustees.capacities(actor) {
+        for trustee in self.trustees.capacities(actor).into_iter().filter(|trustee| silent != Some(*trustee)) {
             let is_there = |one: &Approval| one.trustee == *trustee && one.by == *by;
             if !self.approvals.iter().any(is_there) {
                 self.approvals.retain(|one| one.trustee != *trustee);
@@ -314,7 +330,8 @@ impl Recovery {
                 self.approvals.push(Approval { trustee, by, organisation, at });
             }
         }
-        if self.state == RecoveryState::Collecting && self.is_enough(self.approvals.len()) {
+        let audible = self.approvals.iter().filter(|one| silent != Some(&one.trustee)).count();
+        if self.state == RecoveryState::Collecting && self.is_enough(audible) {
             self.state = RecoveryState::Waiting { until: at.plus_hours(hours) };
         }
         self
@@ -332,8 +349,13 @@ impl Recovery {
         }
     }
 
-    /// How many trustees approve it who may still act.
-    fn standing_approvals(&self, approvers: &[Member], organisations: &[Organisation]) -> usize {
+    /// How many trustees approve it who may still act; the silent one is none of them.
+    fn standing_approvals(
+        &self,
+        approvers: &[Member],
+        organisations: &[Organisation],
+        silent: Option<&Trustee>,
+    ) -> usize {
         let is_active_organisation = |member: &Member| {
             let is_its = |one: &&Organisation| one.msp_id == member.organisation;
             organisations.iter().find(is_its).is_some_and(Organisation::is_active)
@@ -346,6 +368,13 @@ impl Recovery {
                     && is_active_organisation(member)
             })
         };
-        self.approvals.iter().filter(stands).count()
+        self.approvals.iter().filter(|approval| silent != Some(&approval.trustee)).filter(stands).count()
     }
+}
+
+/// The trustee that has no voice: the patient's own organisation while the patient is suspended. It suspends its members, and who is
+/// suspended cannot object.
+fn silent_trustee(patient: &Member) -> Option<Trustee> {
+    let is_suspended = matches!(patient.standing, Standing::Suspended { .. });
+    is_suspended.then(|| Trustee::Organisation(patient.organisation.clone()))
 }

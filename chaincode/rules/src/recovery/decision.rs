@@ -2,7 +2,7 @@
 
 use super::{
     BeginningState, CompletionState, MayComplete, MayGoOn, MayPlan, NewRecovery, Recovery, RecoveryPlan, RecoveryState,
-    Trustee, Trustees,
+    Replaced, Trustee, Trustees, silent_trustee,
 };
 use crate::consent;
 use crate::identifier::{MemberId, RecoveryId};
@@ -47,7 +47,8 @@ pub fn decide_plan(
 }
 
 /// Whether the caller, a trustee, may begin this recovery; counts as the caller's approval. `hours` is how long
-/// the recovery waits once enough have approved it.
+/// the recovery waits once enough have approved it. It replaces another trustee's that still collects approvals, so that nobody
+/// can block recovery by beginning it.
 pub fn decide_beginning(
     caller: &Caller,
     state: BeginningState<'_>,
@@ -75,15 +76,16 @@ pub fn decide_beginning(
             "the patient named nobody who may replace a lost key: register the patient anew under another id",
         )
     })?;
-    if plan.trustees.capacities(actor).is_empty() {
+    let capacities = plan.trustees.capacities(actor);
+    if capacities.is_empty() {
         return Err(Refusal::new(RefusalCode::NotPermitted, "only those whom the patient named may do this"));
     }
-    if state.latest.is_some_and(|latest| latest.is_open(at)) {
-        return Err(Refusal::new(
-            RefusalCode::RecoveryOpen,
-            "another recovery of this patient is open: approve that one, or have it objected to",
-        ));
+    let silent = silent_trustee(patient);
+    if capacities.iter().all(|trustee| silent.as_ref() == Some(*trustee)) {
+        return Err(silenced());
     }
+    let open = state.latest.filter(|latest| latest.is_open(at));
+    let replaced = open.map(|open| replace(open, actor, &capacities)).transpose()?;
     if matches!(patient.standing, Standing::Retired { .. }) {
         return Err(Refusal::new(RefusalCode::StandingConflict, "the patient is retired"));
     }
@@ -101,25 +103,29 @@ pub fn decide_beginning(
         by: actor.member.id.clone(),
         begun: at,
         approvals: Vec::new(),
+        replaced,
         state: RecoveryState::Collecting,
     };
-    Ok(Outcome::Decided(recovery.approved_by(actor, hours, at), MayGoOn(())))
+    Ok(Outcome::Decided(recovery.approved_by(actor, silent.as_ref(), hours, at), MayGoOn(())))
 }
 
 /// Whether the caller, a trustee, may approve this recovery: in each capacity once. An organisation's later approval replaces its
-/// earlier one.
+/// earlier one; the patient's own has no voice while the patient is suspended.
 pub fn decide_approval(
     caller: &Caller,
     latest: Option<Recovery>,
     id: &RecoveryId,
+    patient: Option<&Member>,
     hours: u32,
     at: LedgerTime,
 ) -> Result<Outcome<Recovery, MayGoOn>, Refusal> {
     let actor = caller.active_member()?;
     let recovery = require_trustee(actor, latest, id)?;
-    let approved = recovery.clone().approved_by(actor, hours, at);
-    if approved.approvals == recovery.approvals {
-        return Ok(Outcome::Repeated(recovery));
+    let silent = silent_trustee(require_patient(patient)?);
+    let approved = recovery.clone().approved_by(actor, silent.as_ref(), hours, at);
+    if approved == recovery {
+        let has_approved = recovery.approvals.iter().any(|approval| approval.by == actor.member.id);
+        return if has_approved { Ok(Outcome::Repeated(recovery)) } else { Err(silenced()) };
     }
     recovery.require_open(at)?;
     Ok(Outcome::Decided(approved, MayGoOn(())))
@@ -153,7 +159,7 @@ pub fn decide_objection(
 }
 
 /// Whether the caller, a trustee, may complete this recovery: the waiting time is over, and enough of those who approved it may still
-/// act. Gives the patient's new keys, too.
+/// act and have a voice. Gives the patient's new keys, too.
 pub fn decide_completion(
     caller: &Caller,
     latest: Option<Recovery>,
@@ -176,7 +182,8 @@ pub fn decide_completion(
         }
         _ => return Err(not_approved()),
     }
-    if !recovery.is_enough(recovery.standing_approvals(state.approvers, state.organisations)) {
+    let silent = silent_trustee(patient);
+    if !recovery.is_enough(recovery.standing_approvals(state.approvers, state.organisations, silent.as_ref())) {
         return Err(not_approved());
     }
     let keys = NewKeys { key_hash: recovery.key_hash.clone(), encryption_key: recovery.encryption_key.clone() };
@@ -210,6 +217,28 @@ fn require_trustee(actor: &Actor, latest: Option<Recovery>, id: &RecoveryId) -> 
     latest
         .filter(|latest| latest.id == *id && !latest.trustees.capacities(actor).is_empty())
         .ok_or_else(unknown_recovery)
+}
+
+/// What beginning another recovery replaces: one that still collects approvals, of another trustee, and none of those whose own
+/// was replaced by it (they approve this one).
+fn replace(open: &Recovery, actor: &Actor, capacities: &[&Trustee]) -> Result<Replaced, Refusal> {
+    let was_replaced = |one: &Replaced| capacities.iter().any(|trustee| one.approved_by.contains(trustee));
+    let is_own = open.by == actor.member.id || open.replaced.as_ref().is_some_and(was_replaced);
+    if open.state != RecoveryState::Collecting || is_own {
+        return Err(Refusal::new(
+            RefusalCode::RecoveryOpen,
+            "another recovery of this patient is open: approve that one, or have it objected to",
+        ));
+    }
+    let approved_by = open.approvals.iter().map(|approval| approval.trustee.clone()).collect();
+    Ok(Replaced { recovery: open.id.clone(), approved_by })
+}
+
+fn silenced() -> Refusal {
+    Refusal::new(
+        RefusalCode::NotPermitted,
+        "the patient is suspended and cannot object: until then the patient's own organisation has no voice",
+    )
 }
 
 fn not_approved() -> Refusal {

@@ -7,7 +7,7 @@ use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::charge::{Charge, Place};
 use healthchain_rules::notarization::{Notarization, Verification};
 use healthchain_rules::opening::OpeningAct;
-use healthchain_rules::recovery::{Approval, Recovery, RecoveryPlan, RecoveryState, Trustee, Trustees};
+use healthchain_rules::recovery::{Approval, Recovery, RecoveryPlan, RecoveryState, Replaced, Trustee, Trustees};
 use healthchain_rules::request::OpenRequests;
 use healthchain_rules::standing_rule::RuleAnswer;
 use healthchain_rules::subscription::{Order, OrderState, Plan, PlanState};
@@ -200,6 +200,7 @@ fn samples() -> Value {
             approvals: vec![Approval {
                 trustee: Trustee::Member(id("gina")), by: id("gina"), organisation: id("patients"), at: at(-2),
             }],
+            replaced: Some(Replaced { recovery: id("r0"), approved_by: [Trustee::Member(id("greg"))].into() }),
             state: RecoveryState::Waiting { until: at(70) },
         },
         "attestation": IdentityAttestation {

@@ -78,6 +78,7 @@ fn a_trustee_begins_and_so_approves() {
         by: id("gina"),
         begun: NOW,
         approvals: vec![Approval { trustee: person("gina"), by: id("gina"), organisation: id("patients"), at: NOW }],
+        replaced: None,
         state: RecoveryState::Collecting,
     };
     assert_eq!(begun(), expected);
@@ -90,6 +91,7 @@ fn a_trustee_begins_and_so_approves() {
         key_hash: hash("s-next"),
         reason: id("lost the phone"),
         waits_until: Some(at(WAIT)),
+        replaced: None,
     };
     assert_eq!(RecoveryAct::of_beginning(&at_once), act);
     assert!(begin(&adam(), Some(&plan()), None, NOW).is_ok(), "an administrator of a trustee");
@@ -179,9 +181,14 @@ fn an_approval_is_a_trustees_and_counts_once() {
     }
     assert_eq!(code(approve(&suspended(carol()), &begun(), NOW)), RefusalCode::MemberSuspended);
     assert_eq!(code(approve(&Caller::Custodian(hospital()), &begun(), NOW)), RefusalCode::NotPermitted);
-    assert_eq!(code(decide_approval(&carol(), None, &id("r1"), HOURS, NOW)), RefusalCode::UnknownRecovery);
-    let other = decide_approval(&carol(), Some(begun()), &id("r2"), HOURS, NOW);
+    assert_eq!(
+        code(decide_approval(&carol(), None, &id("r1"), Some(&patient()), HOURS, NOW)),
+        RefusalCode::UnknownRecovery
+    );
+    let other = decide_approval(&carol(), Some(begun()), &id("r2"), Some(&patient()), HOURS, NOW);
     assert_eq!(code(other), RefusalCode::UnknownRecovery);
+    let gone = decide_approval(&carol(), Some(begun()), &id("r1"), None, HOURS, NOW);
+    assert_eq!(code(gone), RefusalCode::UnknownPatient);
 }
 
 #[test]
@@ -210,7 +217,7 @@ fn a_changed_plan_does_not_change_an_open_recovery() {
     let named = trustees(&[person("greg")], 1);
     let changed = RecoveryPlan { trustees: named, ..plan() };
     assert_eq!(decided(approve(&carol(), &begun(), NOW)).trustees, plan().trustees);
-    let next = Recovery { id: id("r0"), ..begun() };
+    let next = Recovery { id: id("r0"), ..waiting() };
     let greg = caller("greg", Role::Guardian);
     assert_eq!(code(begin(&greg, Some(&changed), Some(&next), NOW)), RefusalCode::RecoveryOpen);
     assert_eq!(code(approve(&greg, &begun(), NOW)), RefusalCode::UnknownRecovery);

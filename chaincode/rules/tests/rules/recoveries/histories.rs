@@ -85,7 +85,12 @@ proptest! {
                         BeginningState { patient: Some(&patient), plan: Some(&plan), latest: latest.as_ref(), taken: None };
                     let begun = decide_beginning(&by, state, new(&format!("r{number}")), HOURS, now);
                     if begun.is_ok() {
-                        prop_assert!(latest.as_ref().is_none_or(|latest| !latest.is_open(now)), "one open at a time");
+                        let is_replaceable =
+                            |latest: &Recovery| latest.state == RecoveryState::Collecting && latest.by.as_str() != name;
+                        prop_assert!(
+                            latest.as_ref().is_none_or(|latest| !latest.is_open(now) || is_replaceable(latest)),
+                            "one open at a time"
+                        );
                         notes = Notes::default();
                         notes.approved(name, threshold as usize, hours);
                     }

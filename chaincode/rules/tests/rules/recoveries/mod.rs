@@ -3,6 +3,8 @@
 mod beginning;
 mod ending;
 mod histories;
+mod replacing;
+mod suspensions;
 
 use crate::support::*;
 use healthchain_rules::recovery::{
@@ -71,7 +73,7 @@ fn begin(by: &Caller, plan: Option<&RecoveryPlan>, latest: Option<&Recovery>, wh
 }
 
 fn approve(by: &Caller, recovery: &Recovery, when: LedgerTime) -> GoesOn {
-    decide_approval(by, Some(recovery.clone()), &recovery.id, HOURS, when)
+    decide_approval(by, Some(recovery.clone()), &recovery.id, Some(&patient()), HOURS, when)
 }
 
 fn decided<T: std::fmt::Debug, P: std::fmt::Debug>(outcome: Result<Outcome<T, P>, Refusal>) -> T {
