@@ -78,7 +78,8 @@ pub trait Governance {
     async fn propose(&self, context: &mut Context, call: ProposeChange) -> Result<Proposal, Refusal>;
 
     /// Casts the vote of the caller's organisation, which has one, and carries out the change if that decides. For administrators.
-    /// Repeating it is harmless; to vote otherwise is refused. So is a vote that would carry what cannot be carried out any more.
+    /// Repeating it is harmless; to vote otherwise is refused. So is a vote that would carry what cannot be carried out any more,
+    /// or would overwrite a group, settings or an organisation's gateway and keys that were changed since the proposal.
     #[submit]
     async fn vote(&self, context: &mut Context, call: CastVote) -> Result<Proposal, Refusal>;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::governance::Proposal;
+use crate::governance::{Base, Proposal};
 use crate::group::{Group, GroupState, Groups, Privileges};
 use crate::identifier::{GatewayUrl, GroupId, KeyHash, Malformed, MemberId, MspId, Reason};
 use crate::limit;
@@ -171,6 +171,16 @@ impl Affairs {
     /// The organisations that take part now.
     pub fn active(&self) -> BTreeSet<&MspId> {
         self.organisations.iter().filter(|one| one.is_active()).map(|one| &one.msp_id).collect()
+    }
+
+    /// What the change replaces, for the changes that replace something whole.
+    pub(crate) fn base(&self, change: &Change) -> Option<Base> {
+        match change {
+            Change::ChangeOrganisation { msp_id, .. } => self.organisation(msp_id).cloned().map(Base::Organisation),
+            Change::ChangeGroup { .. } => self.group.clone().map(Base::Group),
+            Change::ChangeSettings { .. } => Some(Base::Settings(self.settings.clone())),
+            _ => None,
+        }
     }
 
     /// Of how many organisations a majority is one: all that have not left, also those that have not entered yet.

@@ -10,11 +10,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Affairs, Change, Execution, carry_out};
+use crate::group::Group;
 use crate::identifier::{MemberId, MspId, ProposalId, Reason};
 use crate::member::{Actor, Caller};
+use crate::organisation::Organisation;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Permission;
+use crate::settings::Settings;
 use crate::time::LedgerTime;
 
 /// A proposed change, with the votes on it.
@@ -24,6 +27,9 @@ pub struct Proposal {
     pub id: ProposalId,
     /// What is proposed.
     pub change: Change,
+    /// What it replaces, as it was when proposed: what became another meanwhile is not overwritten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// Who proposed it.
     pub by: MemberId,
     /// For which organisation.
@@ -36,6 +42,18 @@ pub struct Proposal {
     pub votes: BTreeMap<MspId, Vote>,
     /// How it stands.
     pub state: ProposalState,
+}
+
+/// What a change replaces, as the proposal found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// The organisation whose gateway and keys are exchanged.
+    Organisation(Organisation),
+    /// The group whose privileges and members are replaced.
+    Group(Group),
+    /// The settings.
+    Settings(Settings),
 }
 
 /// How a proposal stands.
@@ -184,6 +202,7 @@ pub fn decide_proposal(
     }
     let proposal = Proposal {
         id,
+        base: affairs.base(&change),
         change,
         by: actor.member.id.clone(),
         organisation,
@@ -297,7 +316,10 @@ fn settle(proposal: Proposal, affairs: &Affairs, at: LedgerTime) -> Result<Rulin
     let all = affairs.electorate();
     let is_majority = |organisations: usize| organisations * 2 > all;
     if is_majority(count(Choice::Approve)) {
-        let execution = carry_out(&proposal, affairs, at).map_err(|refusal| outdated(&refusal))?;
+        if proposal.base.is_some() && proposal.base != affairs.base(&proposal.change) {
+            return Err(outdated("what it replaces has changed since it was proposed: propose it again"));
+        }
+        let execution = carry_out(&proposal, affairs, at).map_err(|refusal| outdated(refusal.detail()))?;
         let proposal = Proposal { state: ProposalState::Carried { at }, ..proposal };
         return Ok(Ruling { proposal, execution: Some(execution) });
     }
@@ -309,7 +331,7 @@ fn settle(proposal: Proposal, affairs: &Affairs, at: LedgerTime) -> Result<Rulin
     Ok(Ruling { proposal: Proposal { state, ..proposal }, execution: None })
 }
 
-fn outdated(refusal: &Refusal) -> Refusal {
-    let detail = format!("this vote would carry it, but it cannot be carried out any more: {}", refusal.detail());
+fn outdated(why: &str) -> Refusal {
+    let detail = format!("this vote would carry it, but it cannot be carried out any more: {why}");
     Refusal::new(RefusalCode::ProposalOutdated, detail)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::governance::{admin, admit, affairs, expel, left, never_entered, propose};
 use crate::support::*;
 use healthchain_rules::change::{Affairs, Change, Execution};
-use healthchain_rules::governance::{Choice, Ruling, decide_vote};
+use healthchain_rules::governance::{Base, Choice, Proposal, Ruling, decide_vote};
 use healthchain_rules::*;
 
 /// What an only organisation's proposal writes.
@@ -177,6 +177,43 @@ fn settings_are_replaced_within_their_bounds() {
         if let Some(below) = least.checked_sub(1) {
             assert_eq!(code(with(below)), RefusalCode::Malformed, "{number}");
         }
+    }
+}
+
+/// Found by review: a proposal that was carried late overwrote what had been changed meanwhile.
+#[test]
+fn what_was_changed_since_the_proposal_is_not_overwritten() {
+    let two = affairs(&["a", "b"]);
+    let shorter = Settings { review_days: 2, ..Settings::default() };
+    let group = crate::support::group("g");
+    let privileges = Privileges { level: 2, grants: [Permission::Notarize].into(), withholds: BTreeSet::new() };
+    let wider = Group { privileges: privileges.clone(), ..group.clone() };
+    let anna = member_of(&clinic(), "anna", Role::Clinician);
+    let with = |group: &Group| Affairs { group: Some(group.clone()), members: vec![anna.clone()], ..two.clone() };
+    let Ok(Execution::Organisation { organisation: moved, .. }) = execute(exchange("a", "k"), &affairs(&["a"])) else {
+        panic!("not moved")
+    };
+    let of_a = |a: Organisation| Affairs { organisations: vec![a, two.organisations[1].clone()], ..two.clone() };
+    let settings = Change::ChangeSettings { settings: Settings { proposal_days: 3, ..Settings::default() } };
+    let regroup = Change::ChangeGroup { group: id("g"), privileges, members: [id("anna")].into() };
+    let before = two.organisations[0].clone();
+    for (change, base, now, meanwhile) in [
+        (settings, Base::Settings(Settings::default()), two.clone(), Affairs { settings: shorter, ..two.clone() }),
+        (regroup, Base::Group(group.clone()), with(&group), with(&wider)),
+        (exchange("a", "new"), Base::Organisation(before), two.clone(), of_a(moved)),
+    ] {
+        let proposal = propose("a", change, &now).unwrap().proposal;
+        assert_eq!(proposal.base, Some(base));
+        let vote = |proposal: &Proposal, choice, affairs: &Affairs| {
+            decide_vote(&admin("b"), Some(proposal.clone()), choice, None, affairs, NOW)
+        };
+        let carried =
+            |voted: Result<_, Refusal>| matches!(voted, Ok(Outcome::Decided(Ruling { execution: Some(_), .. }, _)));
+        assert!(carried(vote(&proposal, Choice::Approve, &now)));
+        assert_eq!(code(vote(&proposal, Choice::Approve, &meanwhile)), RefusalCode::ProposalOutdated);
+        assert!(vote(&proposal, Choice::Reject, &meanwhile).is_ok(), "it can be rejected");
+        let of_before = Proposal { base: None, ..proposal };
+        assert!(carried(vote(&of_before, Choice::Approve, &meanwhile)), "a proposal of before knows no base");
     }
 }
 

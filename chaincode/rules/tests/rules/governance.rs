@@ -76,6 +76,7 @@ fn a_proposal_is_its_organisations_approval() {
         Proposal {
             id: id("p1"),
             change: admit("new"),
+            base: None,
             by: id("admin-a"),
             organisation: id("a"),
             made: NOW,

@@ -165,6 +165,7 @@ fn samples() -> Value {
                 privileges: notaries.clone(),
                 members: [id("carol"), id("clara")].into(),
             },
+            base: Some(healthchain_rules::governance::Base::Settings(Settings::default())),
             by: id("adam"),
             organisation: id("hospital"),
             made: at(-1),
