@@ -131,7 +131,7 @@ pub fn decide_contribution(
     at: LedgerTime,
 ) -> Result<Outcome<Contribution, MayContribute>, Refusal> {
     let (organisation, by) = match caller {
-        Caller::Custodian(organisation) => (organisation, None),
+        Caller::Custodian(_) => (caller.custodian()?, None),
         Caller::Member(_) => {
             let actor = caller.permitted_member(Permission::ContributeCounts)?;
             (&actor.organisation, Some(actor.member.id.clone()))

@@ -202,6 +202,18 @@ fn counts_are_contributed_by_maintainers_and_gateways_of_care_organisations() {
     }
 }
 
+/// Found by review: the gateway of an organisation that does not take part contributed counts.
+#[test]
+fn an_organisation_that_has_left_contributes_nothing() {
+    let entered = clinic();
+    assert!(contribute(&Caller::Custodian(entered.clone()), open(), LAST_MONTH, counts(7), NOW).is_ok());
+    let left = Organisation { state: OrganisationState::Left { at: at(-1) }, ..entered };
+    for caller in [Caller::Custodian(left.clone()), caller_of(left, "max", Role::Maintainer)] {
+        let refused = contribute(&caller, open(), LAST_MONTH, counts(7), NOW);
+        assert_eq!(code(refused), RefusalCode::OrganisationNotActive);
+    }
+}
+
 #[test]
 fn counts_are_of_a_month_that_is_over_counted_and_not_closed() {
     let refused =
