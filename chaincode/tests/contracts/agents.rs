@@ -4,11 +4,6 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn in_a_week() -> LedgerTime {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    LedgerTime::from_milliseconds(u64::try_from(now.as_millis()).unwrap() + 7 * 86_400_000)
-}
-
 fn monitor(consortium: &Consortium) -> DeployAgent {
     let person = consortium.person("monitor");
     DeployAgent {
@@ -21,7 +16,7 @@ fn monitor(consortium: &Consortium) -> DeployAgent {
         categories: [Category::Medication, Category::Allergy].into(),
         calls_a_day: 2,
         epsilon_a_day: 0,
-        until: in_a_week(),
+        until: now().plus_days(7),
     }
 }
 

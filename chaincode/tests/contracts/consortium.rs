@@ -304,6 +304,12 @@ impl Person {
     }
 }
 
+/// The client's clock.
+pub(crate) fn now() -> LedgerTime {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    LedgerTime::from_milliseconds(u64::try_from(since_1970.as_millis()).unwrap())
+}
+
 pub(crate) fn id<T: FromStr<Err = Malformed>>(text: &str) -> T {
     text.parse().unwrap()
 }

@@ -17,11 +17,6 @@ async fn with_guardians() -> Consortium {
     consortium
 }
 
-fn now() -> LedgerTime {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    LedgerTime::from_milliseconds(u64::try_from(since_1970.as_millis()).unwrap())
-}
-
 fn to(guardian: &str, delegation: &str) -> Delegate {
     Delegate {
         delegation: id(delegation),
@@ -77,7 +72,7 @@ async fn patients_and_guardians_list_their_own_delegations_page_by_page() {
     let second = alice.delegate(&to("greg", "d1")).await.unwrap();
     let one = PatientDelegationsQuery { limit: Some(1.try_into().unwrap()), ..of_alice() };
     let page = alice.of_patient(&one).await.unwrap();
-    assert_eq!(page.items, [first.clone()]);
+    assert_eq!(page.items, std::slice::from_ref(&first));
     let rest = PatientDelegationsQuery { page_token: page.next_page_token, ..of_alice() };
     assert_eq!(alice.of_patient(&rest).await.unwrap().items, [second]);
     assert_eq!(gina.of_guardian(&of_gina()).await.unwrap().items, [first]);

@@ -1,6 +1,7 @@
 //! The contracts on the embedded ledger, as members call them: endorsed by several organisations, ordered, validated, committed.
 
 #![allow(clippy::unwrap_used)] // In helpers of tests, too.
+#![allow(clippy::disallowed_methods)] // Clients have a clock.
 
 mod accounting;
 mod agents;
