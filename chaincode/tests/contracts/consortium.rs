@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fabric_client::{Client, Connection, Contract};
-use fabric_contract::{CallError, CallFailure, Transact};
+use fabric_contract::{CallError, CallFailure, Chaincode, Transact};
 use fabric_embedded::config::Times;
 use fabric_embedded::testing::Network;
 use fabric_msp::SigningIdentity;
@@ -34,7 +34,7 @@ pub(crate) const ORGANISATIONS: [(&str, OrganisationKind); 5] = [
     ("pharmacy", OrganisationKind::Pharmacy),
 ];
 
-const MEMBERS: [(&str, &str, Role); 10] = [
+pub(crate) const MEMBERS: [(&str, &str, Role); 10] = [
     ("carol", "hospital", Role::Clinician),
     ("dora", "hospital", Role::Clinician),
     ("pam", "hospital", Role::PrivacyOfficer),
@@ -88,10 +88,15 @@ impl Transact for Later {
 impl Consortium {
     /// The network with nothing on its ledger, and administrators and gateways who can sign.
     pub(crate) async fn empty() -> Self {
-        Self::founded_by(&ORGANISATIONS).await
+        Self::serving(healthchain_chaincode::chaincode).await
     }
 
-    async fn founded_by(organisations: &[(&str, OrganisationKind)]) -> Self {
+    /// Likewise, with a chaincode that a test extends.
+    pub(crate) async fn serving(chaincode: fn() -> Chaincode) -> Self {
+        Self::founded_by(&ORGANISATIONS, chaincode).await
+    }
+
+    async fn founded_by(organisations: &[(&str, OrganisationKind)], chaincode: fn() -> Chaincode) -> Self {
         let requests = Requests::default();
         let counted = requests.clone();
         let names: Vec<&str> = organisations.iter().map(|(name, _)| *name).collect();
@@ -101,7 +106,7 @@ impl Consortium {
                 "OutOf(3,'clinic.peer','hospital.peer','patients.peer','payer.peer','pharmacy.peer')",
                 move |id, outgoing, incoming| {
                     let outgoing = counting(outgoing, counted.clone());
-                    healthchain_chaincode::chaincode().serve_channel(id, outgoing, incoming)
+                    chaincode().serve_channel(id, outgoing, incoming)
                 },
             )
             .times(Times { time_window: Duration::from_secs(400 * 86_400), ..Times::default() })
@@ -123,7 +128,7 @@ impl Consortium {
     /// Likewise, with further organisations.
     pub(crate) async fn with(more: &[(&str, OrganisationKind)]) -> Self {
         let all = [&ORGANISATIONS, more].concat();
-        let mut consortium = Self::founded_by(&all).await;
+        let mut consortium = Self::founded_by(&all, healthchain_chaincode::chaincode).await;
         let founders = all.iter().map(|(name, kind)| Founder { msp_id: id(name), kind: *kind }).collect();
         let founders = Founders { organisations: founders };
         consortium.person("admin-hospital").organisations().bootstrap(&founders).await.unwrap();

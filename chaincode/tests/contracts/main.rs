@@ -29,3 +29,4 @@ mod resealing;
 mod rewards;
 mod statistics;
 mod subscriptions;
+mod upgrade;
