@@ -44,7 +44,7 @@ async fn an_agent_opens_within_its_charter_and_its_budget_and_every_entry_names_
     assert!(opening.decision.is_permitted());
     assert_eq!((opening.opener.as_str(), opening.owner.as_ref().unwrap().as_str()), ("monitor", "phil"));
     let denied = monitor.links().open(&open("s1")).await.unwrap().opening;
-    assert!(matches!(denied.decision, Decision::Denied { reason: Denial::AgentNotPermitted, .. }));
+    assert!(matches!(denied.decision, Decision::Denied { reason: Denial::ConsentRequired, .. }));
 
     let phil = consortium.person("phil").agents();
     assert_eq!(phil.agent(&id("monitor")).await.unwrap().used.calls, 2);
