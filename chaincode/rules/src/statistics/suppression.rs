@@ -61,9 +61,10 @@ impl Totalled {
         self.cells.iter().enumerate().flat_map(|(row, cells)| (0..cells.len()).map(move |column| (row, column)))
     }
 
-    /// The places that must not be shown.
-    pub(super) fn suppressed(&self) -> BTreeSet<Place> {
-        let mut hidden: BTreeSet<Place> = self.places().filter(|place| self.at(*place).is_small()).collect();
+    /// The places that must not be shown: these, those with small counts, and such as protect both.
+    pub(super) fn suppressed(&self, sensitive: impl Iterator<Item = Place>) -> BTreeSet<Place> {
+        let small = self.places().filter(|place| self.at(*place).is_small());
+        let mut hidden: BTreeSet<Place> = small.chain(sensitive).collect();
         let mut unchecked: VecDeque<Place> = hidden.iter().copied().collect();
         while let Some(place) = unchecked.pop_front() {
             while !self.is_protected(&hidden, place) {

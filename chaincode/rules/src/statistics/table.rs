@@ -14,7 +14,7 @@ use crate::role::Permission;
 
 use super::contribution::{ClosedPeriod, Contribution};
 use super::measure::{Measure, known};
-use super::suppression::Totalled;
+use super::suppression::{Place, Totalled};
 
 /// How many were counted, of how many. A rate is the two numbers, never their quotient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +48,8 @@ pub struct TableCell {
     /// Of which class; absent in the total of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<AtcClass>,
-    /// What was counted; absent where it is suppressed, because it is small or others could be derived from it: which of both is
-    /// not said.
+    /// What was counted; absent where it is suppressed, because it is small, or too few organisations counted any, or others could
+    /// be derived from it: which of these is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
 }
@@ -71,8 +71,9 @@ pub fn decide_tabulation(
     Ok(MayTabulate(()))
 }
 
-/// The table of a period from all its contributions. Too few of them make none: of two contributors, each would learn the other's
-/// counts by taking its own away (Federal Committee on Statistical Methodology, Statistical Policy Working Paper 22, 2005).
+/// The table of a period from all its contributions. Too few of them make none, and no cell shows what too few of them counted: of two
+/// contributors, each would learn the other's counts by taking its own away (Federal Committee on Statistical Methodology, Statistical
+/// Policy Working Paper 22, 2005).
 pub fn tabulate(measure: &Measure, period: Month, contributions: &[Contribution]) -> Result<Table, Refusal> {
     if contributions.len() < limit::CONTRIBUTORS {
         return Err(Refusal::new(
@@ -84,12 +85,17 @@ pub fn tabulate(measure: &Measure, period: Month, contributions: &[Contribution]
         ));
     }
     let (regions, classes) = (measure.terms.regions(), measure.terms.classes());
-    let sum = |region: &RegionCode, class: &AtcClass| {
-        contributions.iter().filter_map(|one| one.counts.of(class, region)).sum::<Counted>()
+    let cells = |contributions: &[Contribution]| {
+        let sum = |region: &RegionCode, class: &AtcClass| {
+            contributions.iter().filter_map(|one| one.counts.of(class, region)).sum::<Counted>()
+        };
+        Totalled::new(regions.iter().map(|region| classes.iter().map(|class| sum(region, class)).collect()).collect())
     };
-    let rows = regions.iter().map(|region| classes.iter().map(|class| sum(region, class)).collect()).collect();
-    let table = Totalled::new(rows);
-    let suppressed = table.suppressed();
+    let table = cells(contributions);
+    let single: Vec<Totalled> = contributions.chunks(1).map(cells).collect();
+    let of_few =
+        |place: &Place| single.iter().filter(|one| one.at(*place).denominator > 0).count() < limit::CONTRIBUTORS;
+    let suppressed = table.suppressed(table.places().filter(of_few));
     let regions: Vec<_> = regions.iter().collect();
     let classes: Vec<_> = classes.iter().collect();
     let cells = table.places().map(|place| TableCell {

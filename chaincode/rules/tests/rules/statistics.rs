@@ -296,11 +296,15 @@ fn contributed(organisation: &str, cells: Vec<CountCell>) -> Contribution {
 
 #[test]
 fn a_table_sums_over_three_organisations_or_more() {
-    let contributions = [
-        contributed("a", vec![cell("J01", "US-MA", 20, 100), cell("J02", "US-NH", 30, 100)]),
-        contributed("b", vec![cell("J01", "US-MA", 5, 100)]),
-        contributed("c", vec![cell("J01", "US-NH", 40, 1000)]),
-    ];
+    let all = |from: u64| {
+        vec![
+            cell("J01", "US-MA", 20 + from, 100),
+            cell("J02", "US-MA", 0, 100),
+            cell("J01", "US-NH", 40, 1000),
+            cell("J02", "US-NH", 30, 200),
+        ]
+    };
+    let contributions = [contributed("a", all(1)), contributed("b", all(2)), contributed("c", all(3))];
     let too_few = tabulate(&measure(), id(LAST_MONTH), &contributions[..2]);
     assert_eq!(code(too_few), RefusalCode::TooFewContributors);
     let table = tabulate(&measure(), id(LAST_MONTH), &contributions).unwrap();
@@ -310,17 +314,72 @@ fn a_table_sums_over_three_organisations_or_more() {
         counted: Some(Counted { numerator, denominator }),
     };
     let cells = vec![
-        shown(Some("US-MA"), Some("J01"), 25, 200),
-        shown(Some("US-MA"), Some("J02"), 0, 0),
-        shown(Some("US-MA"), None, 25, 200),
-        shown(Some("US-NH"), Some("J01"), 40, 1000),
-        shown(Some("US-NH"), Some("J02"), 30, 100),
-        shown(Some("US-NH"), None, 70, 1100),
-        shown(None, Some("J01"), 65, 1200),
-        shown(None, Some("J02"), 30, 100),
-        shown(None, None, 95, 1300),
+        shown(Some("US-MA"), Some("J01"), 66, 300),
+        shown(Some("US-MA"), Some("J02"), 0, 300),
+        shown(Some("US-MA"), None, 66, 600),
+        shown(Some("US-NH"), Some("J01"), 120, 3000),
+        shown(Some("US-NH"), Some("J02"), 90, 600),
+        shown(Some("US-NH"), None, 210, 3600),
+        shown(None, Some("J01"), 186, 3300),
+        shown(None, Some("J02"), 90, 900),
+        shown(None, None, 276, 4200),
     ];
     assert_eq!(table, Table { measure: id("antibiotics"), period: id(LAST_MONTH), contributors: 3, cells });
+}
+
+/// Whether a table of three regions and classes shows each of its cells, totals included, when these organisations of three count in
+/// the first cell, and all three in every other.
+fn shown_of(first: &[&str]) -> Vec<bool> {
+    let regions = ["US-MA", "US-NH", "US-VT"];
+    let classes = ["J01", "J02", "N02A"];
+    let terms = MeasureTerms::new(
+        (id("antibiotics"), id("visits"), 1000),
+        classes.map(id).into(),
+        regions.map(id).into(),
+        id("2026-06"),
+        0,
+    );
+    let measure = Measure { terms: terms.unwrap(), ..measure() };
+    let contributions = ["a", "b", "c"].map(|organisation| {
+        let cells = regions.iter().flat_map(|region| classes.iter().map(move |class| (*region, *class)));
+        let counted = cells.map(|(region, class)| {
+            let is_first = (region, class) == (regions[0], classes[0]);
+            let counts = !is_first || first.contains(&organisation);
+            let (numerator, denominator) = if counts { (400, 1000) } else { (0, 0) };
+            cell(class, region, numerator, denominator)
+        });
+        contributed(organisation, counted.collect())
+    });
+    let table = tabulate(&measure, id(LAST_MONTH), &contributions).unwrap();
+    assert_eq!(table.contributors, 3);
+    table.cells.iter().map(|cell| cell.counted.is_some()).collect()
+}
+
+/// Found by review: three organisations made a table in which a cell was of one or two of them.
+#[test]
+fn a_cell_that_fewer_than_three_organisations_counted_is_suppressed_and_protected() {
+    assert_eq!(shown_of(&["a", "b", "c"]), [true; 16]);
+    for few in [&["a", "b"][..], &["c"]] {
+        let shown = shown_of(few);
+        assert!(!shown[0], "{few:?}");
+        assert_eq!(shown.iter().filter(|is_shown| !**is_shown).count(), 4, "with three that protect it: {shown:?}");
+        assert!(shown[15], "the total is of all three");
+    }
+    assert!(!shown_of(&[])[0], "nor that nobody counted any");
+}
+
+/// Found by review: a total, too, was of fewer organisations than a table must have.
+#[test]
+fn a_total_that_fewer_than_three_organisations_counted_is_suppressed() {
+    let both = || vec![cell("J01", "US-MA", 400, 1000), cell("J02", "US-MA", 400, 1000)];
+    let nothing = || vec![cell("J01", "US-MA", 0, 0)];
+    let of = |third: Vec<CountCell>| {
+        let contributions = [contributed("a", both()), contributed("b", both()), contributed("c", third)];
+        tabulate(&measure(), id(LAST_MONTH), &contributions).unwrap().cells
+    };
+    assert!(of(nothing()).iter().all(|cell| cell.counted.is_none()));
+    let shown: Vec<_> = of(both()).into_iter().filter(|cell| cell.counted.is_some()).collect();
+    assert!(shown.iter().all(|cell| cell.region != Some(id("US-NH"))), "nobody counted any there");
 }
 
 fn noisy(class: &str, numerator: i64) -> NoisyCell {
