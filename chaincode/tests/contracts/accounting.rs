@@ -37,7 +37,7 @@ async fn some_openings() -> (Consortium, Opening) {
     (consortium, paid)
 }
 
-fn place(until: LedgerTime) -> PlaceHold {
+pub(crate) fn place(until: LedgerTime) -> PlaceHold {
     PlaceHold {
         hold: id("h1"),
         patient: id("alice"),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn monitor(consortium: &Consortium) -> DeployAgent {
+pub(crate) fn monitor(consortium: &Consortium) -> DeployAgent {
     let person = consortium.person("monitor");
     DeployAgent {
         agent: id("monitor"),

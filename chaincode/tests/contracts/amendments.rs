@@ -8,7 +8,12 @@ use serde_json::json;
 use crate::consortium::*;
 
 /// Carol's amendment of a link of alice, ready to be sent: with envelopes for all recipients.
-async fn proposal(consortium: &Consortium, amendment: &str, link: &str, base_version: u32) -> ProposeAmendment {
+pub(crate) async fn proposal(
+    consortium: &Consortium,
+    amendment: &str,
+    link: &str,
+    base_version: u32,
+) -> ProposeAmendment {
     let like = consortium.publication(link, Category::Summary).await;
     ProposeAmendment {
         amendment: id(amendment),
@@ -23,24 +28,24 @@ async fn proposal(consortium: &Consortium, amendment: &str, link: &str, base_ver
     }
 }
 
-async fn propose(consortium: &Consortium, amendment: &str, base_version: u32) -> Amendment {
+pub(crate) async fn propose(consortium: &Consortium, amendment: &str, base_version: u32) -> Amendment {
     let call = proposal(consortium, amendment, "l1", base_version).await;
     consortium.person("carol").amendments().propose(&call).await.unwrap()
 }
 
-fn approval(amendment: &str) -> ApproveAmendment {
+pub(crate) fn approval(amendment: &str) -> ApproveAmendment {
     ApproveAmendment { amendment: id(amendment) }
 }
 
-fn rejection(amendment: &str) -> RejectAmendment {
+pub(crate) fn rejection(amendment: &str) -> RejectAmendment {
     RejectAmendment { amendment: id(amendment), reason: id("wrong dose") }
 }
 
-fn withdrawal(amendment: &str) -> WithdrawAmendment {
+pub(crate) fn withdrawal(amendment: &str) -> WithdrawAmendment {
     WithdrawAmendment { amendment: id(amendment) }
 }
 
-fn versions(link: &str) -> VersionsQuery {
+pub(crate) fn versions(link: &str) -> VersionsQuery {
     VersionsQuery { link: id(link), page_token: None, limit: None }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fabric_client::{Client, Connection, Contract};
+use fabric_client::{Client, Connection, Contract, Proposal};
 use fabric_contract::{CallError, CallFailure, Chaincode, Transact};
 use fabric_embedded::config::Times;
 use fabric_embedded::testing::Network;
@@ -76,12 +76,17 @@ impl Transact for Later {
     type Error = fabric_client::Error;
 
     async fn evaluate(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, fabric_client::Error> {
-        self.contract.proposal(function, arguments).at(SystemTime::now() + self.by).evaluate().await
+        self.proposal(function, arguments).evaluate().await
     }
 
     async fn submit(&self, function: &str, arguments: Vec<Vec<u8>>) -> Result<Vec<u8>, fabric_client::Error> {
-        let proposal = self.contract.proposal(function, arguments).at(SystemTime::now() + self.by);
-        Ok(proposal.endorse().await?.commit().await?.into_result())
+        Ok(self.proposal(function, arguments).endorse().await?.commit().await?.into_result())
+    }
+}
+
+impl Later {
+    pub(crate) fn proposal(&self, function: &str, arguments: Vec<Vec<u8>>) -> Proposal {
+        self.contract.proposal(function, arguments).at(SystemTime::now() + self.by)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::consortium::*;
 const DAY: u64 = 86_400_000;
 
 /// The consortium with the guardians gina and greg.
-async fn with_guardians() -> Consortium {
+pub(crate) async fn with_guardians() -> Consortium {
     let mut consortium = Consortium::new().await;
     for name in ["gina", "greg"] {
         consortium.add(name, "patients", "client");
@@ -17,7 +17,7 @@ async fn with_guardians() -> Consortium {
     consortium
 }
 
-fn to(guardian: &str, delegation: &str) -> Delegate {
+pub(crate) fn to(guardian: &str, delegation: &str) -> Delegate {
     Delegate {
         delegation: id(delegation),
         patient: id("alice"),
@@ -29,11 +29,11 @@ fn to(guardian: &str, delegation: &str) -> Delegate {
     }
 }
 
-fn of_alice() -> PatientDelegationsQuery {
+pub(crate) fn of_alice() -> PatientDelegationsQuery {
     PatientDelegationsQuery { patient: id("alice"), page_token: None, limit: None }
 }
 
-fn of_gina() -> GuardianDelegationsQuery {
+pub(crate) fn of_gina() -> GuardianDelegationsQuery {
     GuardianDelegationsQuery { guardian: id("gina"), page_token: None, limit: None }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::consortium::*;
 
 /// The consortium with olga, a privacy officer of the clinic.
-async fn with_olga() -> Consortium {
+pub(crate) async fn with_olga() -> Consortium {
     let mut consortium = Consortium::new().await;
     consortium.add("olga", "clinic", "client");
     let olga = consortium.new_member("olga", Role::PrivacyOfficer);
@@ -14,11 +14,11 @@ async fn with_olga() -> Consortium {
     consortium
 }
 
-fn of_alice() -> DeclareEmergency {
+pub(crate) fn of_alice() -> DeclareEmergency {
     DeclareEmergency { patient: id("alice"), reason: id("unconscious"), hours: None }
 }
 
-fn review(emergency: &Emergency, finding: Finding) -> ReviewEmergency {
+pub(crate) fn review(emergency: &Emergency, finding: Finding) -> ReviewEmergency {
     ReviewEmergency { emergency: emergency.id.clone(), finding, note: id("seen") }
 }
 

@@ -9,9 +9,14 @@ async fn wanted(consortium: &Consortium) -> (Opened, AddEnvelope) {
     consortium.publish("l1", Category::Summary).await;
     consortium.grant(to_payer("c1", Effect::Permit)).await;
     let opened = consortium.open("pia", "l1", Purpose::Payment).await;
-    let Decision::Permitted { recipient, .. } = &opened.opening.decision else { panic!("denied") };
-    let call = AddEnvelope { opening: opened.opening.transaction.clone(), envelope: envelope_for(recipient) };
+    let call = asked_for(&opened);
     (opened, call)
+}
+
+/// The envelope that a permitted opening asks for.
+pub(crate) fn asked_for(opened: &Opened) -> AddEnvelope {
+    let Decision::Permitted { recipient, .. } = &opened.opening.decision else { panic!("denied") };
+    AddEnvelope { opening: opened.opening.transaction.clone(), envelope: envelope_for(recipient) }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn erasure(link: &str) -> EraseLink {
+pub(crate) fn erasure(link: &str) -> EraseLink {
     EraseLink { link: id(link), reason: id("asked for by court") }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn proposal(name: &str, change: Change) -> ProposeChange {
+pub(crate) fn proposal(name: &str, change: Change) -> ProposeChange {
     ProposeChange { proposal: id(name), change }
 }
 
@@ -16,7 +16,7 @@ fn expel(name: &str) -> Change {
     Change::ExpelOrganisation { msp_id: id(name), reason: id("wishes to leave") }
 }
 
-fn approval(name: &str) -> CastVote {
+pub(crate) fn approval(name: &str) -> CastVote {
     CastVote { proposal: id(name), choice: Choice::Approve, reason: None }
 }
 
@@ -24,7 +24,7 @@ fn rejection(name: &str) -> CastVote {
     CastVote { choice: Choice::Reject, reason: Some(id("not now")), ..approval(name) }
 }
 
-fn notaries(group: &str, members: &[&str]) -> Change {
+pub(crate) fn notaries(group: &str, members: &[&str]) -> Change {
     Change::MakeGroup {
         group: id(group),
         privileges: privileges(),

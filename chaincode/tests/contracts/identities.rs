@@ -85,7 +85,7 @@ async fn a_retired_member_never_acts_again_and_its_key_stays_taken() {
 }
 
 /// Carol's next certificate and keys.
-async fn with_next_key() -> (Consortium, RotateKey) {
+pub(crate) async fn with_next_key() -> (Consortium, RotateKey) {
     let mut consortium = Consortium::new().await;
     consortium.add("carol-again", "hospital", "client");
     let next = consortium.person("carol-again");

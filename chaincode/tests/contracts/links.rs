@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn query(purpose: Purpose) -> PermittedQuery {
+pub(crate) fn query(purpose: Purpose) -> PermittedQuery {
     PermittedQuery { patient: id("alice"), purpose, page_token: None, limit: None }
 }
 
@@ -14,7 +14,7 @@ async fn listed(consortium: &Consortium, who: &str, purpose: Purpose) -> Vec<Str
     page.items.into_iter().map(|item| item.link.into()).collect()
 }
 
-fn withdrawal(link: &str) -> WithdrawLink {
+pub(crate) fn withdrawal(link: &str) -> WithdrawLink {
     WithdrawLink { link: id(link), reason: id("wrong patient"), superseded_by: None }
 }
 

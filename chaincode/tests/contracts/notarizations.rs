@@ -19,15 +19,15 @@ pub(crate) fn notarize(notarization: &str, bill_to: BillTo) -> Notarize {
     }
 }
 
-fn revocation(notarization: &str, reason: &str) -> RevokeNotarization {
+pub(crate) fn revocation(notarization: &str, reason: &str) -> RevokeNotarization {
     RevokeNotarization { notarization: id(notarization), reason: id(reason) }
 }
 
-fn of_hash(seed: &str) -> VerifyQuery {
+pub(crate) fn of_hash(seed: &str) -> VerifyQuery {
     VerifyQuery { hash: hash(seed), page_token: None, limit: None }
 }
 
-fn of_alice() -> NotarizationsQuery {
+pub(crate) fn of_alice() -> NotarizationsQuery {
     NotarizationsQuery { patient: id("alice"), page_token: None, limit: None }
 }
 

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use crate::consortium::*;
 
 /// Carol and the payer's administrators, it takes both.
-fn plan() -> PlanRecovery {
+pub(crate) fn plan() -> PlanRecovery {
     let trustees = [Trustee::Member(id("carol")), Trustee::Organisation(id("payer"))].into();
     PlanRecovery { patient: id("alice"), trustees, threshold: 2 }
 }
 
 /// The consortium with alice's next certificate, which the ledger does not know yet.
-async fn with_next_key() -> Consortium {
+pub(crate) async fn with_next_key() -> Consortium {
     let mut consortium = Consortium::new().await;
     consortium.add("alice-again", "patients", "client");
     consortium
 }
 
-fn beginning(consortium: &Consortium, recovery: &str) -> BeginRecovery {
+pub(crate) fn beginning(consortium: &Consortium, recovery: &str) -> BeginRecovery {
     let next = consortium.person("alice-again");
     BeginRecovery {
         recovery: id(recovery),
@@ -29,7 +29,7 @@ fn beginning(consortium: &Consortium, recovery: &str) -> BeginRecovery {
     }
 }
 
-fn named(recovery: &str) -> NamedRecovery {
+pub(crate) fn named(recovery: &str) -> NamedRecovery {
     NamedRecovery { recovery: id(recovery), patient: id("alice") }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::consortium::*;
 
-fn asking(request: &str) -> AskForAccess {
+pub(crate) fn asking(request: &str) -> AskForAccess {
     AskForAccess {
         request: id(request),
         patient: id("alice"),
@@ -23,7 +23,7 @@ fn asking(request: &str) -> AskForAccess {
     }
 }
 
-fn granting(request: &str, consent: &str) -> AnswerRequest {
+pub(crate) fn granting(request: &str, consent: &str) -> AnswerRequest {
     let answer = Answer::Grant { consent: id(consent), until: None };
     AnswerRequest { request: id(request), patient: id("alice"), answer }
 }
@@ -33,7 +33,7 @@ fn refusing(request: &str) -> AnswerRequest {
     AnswerRequest { request: id(request), patient: id("alice"), answer }
 }
 
-fn rule(name: &str, answer: RuleAnswer) -> SetStandingRule {
+pub(crate) fn rule(name: &str, answer: RuleAnswer) -> SetStandingRule {
     SetStandingRule {
         rule: id(name),
         patient: id("alice"),
@@ -44,11 +44,11 @@ fn rule(name: &str, answer: RuleAnswer) -> SetStandingRule {
     }
 }
 
-fn removal(name: &str) -> RemoveStandingRule {
+pub(crate) fn removal(name: &str) -> RemoveStandingRule {
     RemoveStandingRule { rule: id(name), patient: id("alice") }
 }
 
-fn of_alice() -> PatientRequestsQuery {
+pub(crate) fn of_alice() -> PatientRequestsQuery {
     PatientRequestsQuery { patient: id("alice"), page_token: None, limit: None }
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::consortium::*;
 
-fn of_alice() -> ResealQuery {
+pub(crate) fn of_alice() -> ResealQuery {
     ResealQuery { patient: id("alice"), page_token: None, limit: None }
 }
 
@@ -13,7 +13,7 @@ async fn to_reseal(consortium: &Consortium) -> Vec<ToReseal> {
 }
 
 /// Alice's next key, to which nothing is sealed yet.
-async fn rotate_alices_encryption_key(consortium: &Consortium) -> EncryptionKey {
+pub(crate) async fn rotate_alices_encryption_key(consortium: &Consortium) -> EncryptionKey {
     let alice = consortium.person("alice");
     let call =
         RotateKey { member: id("alice"), key_hash: alice.key_hash.clone(), encryption_key: new_encryption_key() };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::consortium::*;
 
 /// 10 points for each year in which the target is met.
-fn program(name: &str) -> DefineProgram {
+pub(crate) fn program(name: &str) -> DefineProgram {
     let terms = ProgramTerms {
         metric: id("blood-pressure"),
         target: id("below-140-90"),
@@ -25,28 +25,28 @@ fn program(name: &str) -> DefineProgram {
     DefineProgram { program: id(name), terms }
 }
 
-fn enrol(patient: &str) -> Enrol {
+pub(crate) fn enrol(patient: &str) -> Enrol {
     Enrol { program: id("walk"), patient: id(patient), sponsor: id("payer") }
 }
 
-fn leave() -> LeaveProgram {
+pub(crate) fn leave() -> LeaveProgram {
     LeaveProgram { program: id("walk"), patient: id("alice") }
 }
 
-fn attest(patient: &str, period: CalendarPeriod) -> AttestTarget {
+pub(crate) fn attest(patient: &str, period: CalendarPeriod) -> AttestTarget {
     AttestTarget { program: id("walk"), patient: id(patient), period, standard: Standard::Target }
 }
 
-fn redeem(redemption: &str, points: u32) -> RedeemPoints {
+pub(crate) fn redeem(redemption: &str, points: u32) -> RedeemPoints {
     RedeemPoints { redemption: id(redemption), program: id("walk"), patient: id("alice"), points }
 }
 
-fn account() -> AccountQuery {
+pub(crate) fn account() -> AccountQuery {
     AccountQuery { program: id("walk"), patient: id("alice") }
 }
 
 /// The calendar year in which the patient enrolled.
-fn year_of(participation: &Participation) -> CalendarPeriod {
+pub(crate) fn year_of(participation: &Participation) -> CalendarPeriod {
     let Enrolment::Enrolled { at, .. } = participation.enrolment else { panic!("left") };
     let years = (2020..).map(|year| id::<CalendarPeriod>(&format!("{year}")));
     years.into_iter().find(|year| at < year.end()).unwrap()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::consortium::*;
 
 /// With an agency and a third organisation that cares for patients; ann is an analyst, mia a maintainer of the hospital.
-async fn consortium() -> Consortium {
+pub(crate) async fn consortium() -> Consortium {
     let more = [("agency", OrganisationKind::PublicHealth), ("practice", OrganisationKind::PrimaryCare)];
     let mut consortium = Consortium::with(&more).await;
     consortium.register("ann", "agency", Role::Analyst).await;
@@ -19,7 +19,7 @@ async fn consortium() -> Consortium {
     consortium
 }
 
-fn measure(name: &str, class: &str) -> DefineMeasure {
+pub(crate) fn measure(name: &str, class: &str) -> DefineMeasure {
     DefineMeasure {
         measure: id(name),
         title: id(name),
@@ -32,22 +32,22 @@ fn measure(name: &str, class: &str) -> DefineMeasure {
     }
 }
 
-fn counts(period: &str, massachusetts: u64) -> ContributeCounts {
+pub(crate) fn counts(period: &str, massachusetts: u64) -> ContributeCounts {
     let cell =
         |region: &str, numerator: u64| CountCell { class: id("J01"), region: id(region), numerator, denominator: 1000 };
     let cells = vec![cell("US-MA", massachusetts), cell("US-NH", 100)];
     ContributeCounts { measure: id("antibiotics"), period: id(period), cells: cells.try_into().unwrap() }
 }
 
-fn closing(period: &str) -> ClosePeriod {
+pub(crate) fn closing(period: &str) -> ClosePeriod {
     ClosePeriod { measure: id("antibiotics"), period: id(period) }
 }
 
-fn of_month(period: &str) -> TableQuery {
+pub(crate) fn of_month(period: &str) -> TableQuery {
     TableQuery { measure: id("antibiotics"), period: id(period) }
 }
 
-fn release(name: &str, epsilon: u32) -> ReleaseStatistics {
+pub(crate) fn release(name: &str, epsilon: u32) -> ReleaseStatistics {
     let value = NoisyCell { class: id("J01"), region: id("US-MA"), numerator: -2, denominator: 3001 };
     ReleaseStatistics {
         release: id(name),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::consortium::*;
 use crate::notarizations::notarize;
 
-fn make_plan(plan: &str) -> MakePlan {
+pub(crate) fn make_plan(plan: &str) -> MakePlan {
     let features = Features { instant_release: false, notarizations_a_year: 2, share_links: true, family_vault: false };
     let price = Price { amount: 1000, currency: id("USD") };
     MakePlan {
@@ -30,7 +30,7 @@ pub(crate) fn account_of(account: Account) -> StatementQuery {
     StatementQuery { account, from: None, until: None, page_token: None, limit: None }
 }
 
-fn cancellation(order: &str) -> CancelOrder {
+pub(crate) fn cancellation(order: &str) -> CancelOrder {
     CancelOrder { order: id(order), patient: id("alice") }
 }
 
