@@ -109,6 +109,8 @@ pub const COUNT: u64 = 1_000_000_000;
 pub const NOISY_COUNT: u64 = 1_000_000_000_000;
 /// The largest count that is not shown: the cell size policy of the Centers for Medicare & Medicaid Services suppresses 1 to 10.
 pub const SMALL_COUNT: u64 = 10;
+/// Days after a month's end from which it can be closed, so that every organisation has time to contribute.
+pub const CLOSING_DAYS: u32 = 30;
 /// Organisations that must have contributed to a period before anything of it is shown, and to a cell before that is.
 pub const CONTRIBUTORS: usize = 3;
 /// A measure's privacy budget in thousandths of ε: 20, about what the United States' 2020 census spent in all.

@@ -172,7 +172,7 @@ pub fn decide_contribution(
     Ok(Outcome::Decided(contribution, MayContribute(())))
 }
 
-/// Whether the caller may close a month of a measure, which cannot be undone.
+/// Whether the caller may close a month of a measure, which cannot be undone: from 30 days after its end on, so that nobody is shut out.
 pub fn decide_closing(
     caller: &Caller,
     measure: Option<Measure>,
@@ -186,6 +186,15 @@ pub fn decide_closing(
         return Ok(Outcome::Repeated(existing));
     }
     measure.require_countable(period, at)?;
+    let earliest = period.end().plus_days(limit::CLOSING_DAYS);
+    if at < earliest {
+        return Err(Refusal::new(
+            RefusalCode::PeriodOpen,
+            format!(
+                "organisations have time to contribute to the month: close it from {earliest} (milliseconds since 1970) on"
+            ),
+        ));
+    }
     let closed = ClosedPeriod { measure: measure.id, period, by: actor.member.id.clone(), at };
     Ok(Outcome::Decided(closed, MayClose(())))
 }

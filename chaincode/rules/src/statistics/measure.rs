@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::Month;
-use crate::identifier::{AtcClass, Code, Malformed, MeasureId, MemberId, RegionCode};
+use crate::identifier::{AtcClass, Code, Malformed, MeasureId, MemberId, MspId, RegionCode};
 use crate::limit;
 use crate::member::Caller;
 use crate::outcome::Outcome;
@@ -23,6 +23,9 @@ pub struct Measure {
     pub terms: MeasureTerms,
     /// The maintainer who defined it.
     pub by: MemberId,
+    /// The maintainer's organisation, which alone ends it; none in measures defined before it was kept, which any maintainer ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<MspId>,
     /// When.
     pub defined: LedgerTime,
     /// The last month that it counts, once it has been ended.
@@ -142,19 +145,26 @@ pub fn decide_definition(
             format!("the measure {} counts one of these classes: end it, and begin later", other.id),
         ));
     }
-    let measure = Measure { id, terms, by: actor.member.id.clone(), defined: at, last: None };
+    let organisation = Some(actor.organisation.msp_id.clone());
+    let measure = Measure { id, terms, by: actor.member.id.clone(), organisation, defined: at, last: None };
     Ok(Outcome::Decided(measure, MayDefineMeasure(())))
 }
 
-/// Whether the caller may end this measure with a month: one that is not over, so that nothing counted is lost.
+/// Whether the caller's organisation, which defined this measure, may end it with a month: one that is not over, so that nothing counted is lost.
 pub fn decide_end(
     caller: &Caller,
     measure: Option<Measure>,
     last: Month,
     at: LedgerTime,
 ) -> Result<Outcome<Measure, MayEndMeasure>, Refusal> {
-    caller.permitted_member(Permission::DefineMeasure)?;
+    let actor = caller.permitted_member(Permission::DefineMeasure)?;
     let measure = known(measure)?;
+    if let Some(owner) = measure.organisation.as_ref().filter(|owner| **owner != actor.organisation.msp_id) {
+        return Err(Refusal::new(
+            RefusalCode::OtherOrganisation,
+            format!("{owner} defined the measure: only its maintainers end it"),
+        ));
+    }
     match measure.last {
         Some(ended) if ended == last => Ok(Outcome::Repeated(measure)),
         Some(ended) => Err(Refusal::new(RefusalCode::MeasureEnded, format!("the measure ends with {ended}, for good"))),

@@ -27,7 +27,14 @@ fn terms(classes: &[&str]) -> MeasureTerms {
 }
 
 fn measure() -> Measure {
-    Measure { id: id("antibiotics"), terms: terms(&["J01", "J02"]), by: id("max"), defined: at(-9), last: None }
+    Measure {
+        id: id("antibiotics"),
+        terms: terms(&["J01", "J02"]),
+        by: id("max"),
+        organisation: Some(id("hospital")),
+        defined: at(-9),
+        last: None,
+    }
 }
 
 fn ended(last: &str) -> Measure {
@@ -72,7 +79,7 @@ fn define(all: &[Measure], name: &str, terms: MeasureTerms) -> Result<Outcome<Me
 #[test]
 fn a_measure_is_defined_once_and_never_changes() {
     let defined = value(define(&[], "antibiotics", terms(&["J01"])));
-    let expected = Measure { id: id("antibiotics"), terms: terms(&["J01"]), by: id("max"), defined: NOW, last: None };
+    let expected = Measure { terms: terms(&["J01"]), defined: NOW, ..measure() };
     assert_eq!(defined, expected);
     let again = decide_definition(
         &caller("mia", Role::Maintainer),
@@ -151,6 +158,20 @@ fn a_measure_ends_with_a_month_that_is_not_over() {
     assert_eq!(code(decide_end(&max(), Some(measure()), last, last.end())), RefusalCode::PeriodOver);
     assert_eq!(code(end(None, THIS_MONTH)), RefusalCode::UnknownMeasure);
     is_refused_to_others(Permission::DefineMeasure, |who| decide_end(who, Some(measure()), id(THIS_MONTH), NOW));
+}
+
+/// Found by review: every organisation's maintainers ended every organisation's measures.
+#[test]
+fn only_the_organisation_that_defined_a_measure_ends_it() {
+    let end = |who: &Caller, measure: Measure| decide_end(who, Some(measure), id(THIS_MONTH), NOW);
+    let elsewhere = caller_of(clinic(), "max", Role::Maintainer);
+    let refusal = end(&elsewhere, measure()).unwrap_err();
+    assert_eq!(refusal.code(), RefusalCode::OtherOrganisation);
+    assert!(refusal.to_string().contains("hospital defined"), "{refusal}");
+    assert_eq!(code(end(&elsewhere, ended(THIS_MONTH))), RefusalCode::OtherOrganisation);
+    assert!(end(&caller("mia", Role::Maintainer), measure()).is_ok(), "of the same organisation");
+    let former = Measure { organisation: None, ..measure() };
+    assert!(end(&elsewhere, former).is_ok(), "defined before the organisation was kept");
 }
 
 fn contribute(
@@ -260,19 +281,37 @@ fn counts_are_bounded_and_none_is_there_twice() {
     assert_eq!(one_way.of(&id("J02"), &id("US-NH")), None);
 }
 
+/// When last month may be closed.
+fn closing_time() -> LedgerTime {
+    id::<Month>(LAST_MONTH).end().plus_days(30)
+}
+
 #[test]
 fn a_month_is_closed_once_by_a_maintainer() {
     let close = |existing: Option<ClosedPeriod>, period: &str| {
-        decide_closing(&max(), Some(measure()), existing, id(period), NOW)
+        decide_closing(&max(), Some(measure()), existing, id(period), closing_time())
     };
-    assert_eq!(value(close(None, LAST_MONTH)), ClosedPeriod { at: NOW, ..closed() });
+    assert_eq!(value(close(None, LAST_MONTH)), ClosedPeriod { at: closing_time(), ..closed() });
     assert_eq!(close(Some(closed()), LAST_MONTH), Ok(Outcome::Repeated(closed())));
     assert_eq!(code(close(None, THIS_MONTH)), RefusalCode::PeriodNotOver);
     assert_eq!(code(close(None, "2026-05")), RefusalCode::PeriodNotCounted);
     assert_eq!(code(decide_closing(&max(), None, None, id(LAST_MONTH), NOW)), RefusalCode::UnknownMeasure);
     is_refused_to_others(Permission::DefineMeasure, |who| {
-        decide_closing(who, Some(measure()), None, id(LAST_MONTH), NOW)
+        decide_closing(who, Some(measure()), None, id(LAST_MONTH), closing_time())
     });
+}
+
+/// Found by review: a maintainer closed a month the moment it was over, before anybody else contributed.
+#[test]
+fn a_month_is_closed_30_days_after_its_end_at_the_earliest() {
+    let close = |at: LedgerTime| decide_closing(&max(), Some(measure()), None, id(LAST_MONTH), at);
+    let before = LedgerTime::from_milliseconds(closing_time().milliseconds() - 1);
+    for early in [id::<Month>(LAST_MONTH).end(), before] {
+        let refusal = close(early).unwrap_err();
+        assert_eq!(refusal.code(), RefusalCode::PeriodOpen);
+        assert!(refusal.to_string().contains(&closing_time().to_string()), "{refusal}");
+    }
+    assert!(close(closing_time()).is_ok());
 }
 
 #[test]

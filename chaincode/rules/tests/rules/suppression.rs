@@ -65,7 +65,7 @@ impl Published {
         let classes = classes.iter().cloned().collect();
         let named = (id("measure"), id("visits"), 1000);
         let terms = MeasureTerms::new(named, classes, regions.iter().cloned().collect(), id("2026-01"), 0).unwrap();
-        let measure = Measure { id: id("m"), terms, by: id("max"), defined: NOW, last: None };
+        let measure = Measure { id: id("m"), terms, by: id("max"), organisation: None, defined: NOW, last: None };
         let table = tabulate(&measure, id("2026-01"), &contributions).unwrap();
 
         let value = |row: usize, column: usize| {
