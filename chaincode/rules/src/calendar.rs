@@ -161,6 +161,17 @@ macro_rules! text_form {
 
 text_form!(Month CalendarPeriod);
 
+/// The year of a moment.
+pub fn year_of(at: LedgerTime) -> u64 {
+    const DAYS_1600_TO_1970: u64 = 135_140;
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let days = at.milliseconds() / DAY + DAYS_1600_TO_1970;
+    let (cycles, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let first_day = |year: u64| 365 * year + year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
+    let at_least = day / 366;
+    1600 + 400 * cycles + if first_day(at_least + 1) <= day { at_least + 1 } else { at_least }
+}
+
 fn parse_year(text: &str) -> Option<u16> {
     digits(text, 4).filter(|year| *year >= 1970)
 }

@@ -2,12 +2,13 @@
 
 mod points;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{CalendarPeriod, PeriodLength};
+use crate::calendar::{CalendarPeriod, PeriodLength, year_of};
 use crate::delegation::Delegation;
 use crate::identifier::{Code, Malformed, MemberId, MspId, ProgramId, RedemptionId};
 use crate::limit;
@@ -298,8 +299,25 @@ impl Program {
         self.ended.map_or(self.terms.until, |ended| ended.min(self.terms.until))
     }
 
-    fn overlaps(&self, terms: &ProgramTerms) -> bool {
-        self.terms.from < terms.until && terms.from < self.until()
+    /// The calendar years of which it rewards periods.
+    fn years(&self) -> RangeInclusive<u64> {
+        let last = LedgerTime::from_milliseconds(self.until().milliseconds().saturating_sub(1));
+        year_of(self.terms.from)..=year_of(last)
+    }
+
+    /// Whether in one of its calendar years the rewards exceed the cap, with those of the sponsor's others of that year. As many as can
+    /// be are together in a year in which one of them begins.
+    fn exceeds_cap(&self, others: &[Self]) -> bool {
+        let is_beside = |other: &&Self| other.sponsor == self.sponsor && other.terms.kind.is_health_contingent();
+        let all: Vec<_> =
+            others.iter().filter(is_beside).chain([self]).map(|program| (program.years(), &program.terms)).collect();
+        let first_years: BTreeSet<u64> = all.iter().map(|(years, _)| *years.start()).collect();
+        first_years.into_iter().filter(|year| self.years().contains(year)).any(|year| {
+            let together = || all.iter().filter(|(years, _)| years.contains(&year)).map(|(_, terms)| *terms);
+            let reward: u64 = together().map(ProgramTerms::reward_a_year).sum();
+            let cost = together().map(|terms| terms.coverage_cost).min().unwrap_or_default();
+            u128::from(reward) * 100 > u128::from(cost) * limit::REWARD_PERCENT
+        })
     }
 }
 
@@ -328,7 +346,7 @@ impl Participation {
 }
 
 /// Whether the caller may define this program; `all` are those there are. The rewards of all of a sponsor's programs that ask for more
-/// than taking part are at most 30 percent of what coverage costs (45 CFR 146.121(f)(3)(ii), (f)(4)(ii) and (f)(5)).
+/// than taking part are in no calendar year more than 30 percent of what coverage costs (45 CFR 146.121(f)(3)(ii), (f)(4)(ii) and (f)(5)).
 pub fn decide_program(
     caller: &Caller,
     all: &[Program],
@@ -348,22 +366,15 @@ pub fn decide_program(
     if all.len() >= limit::PROGRAMS {
         return Err(Refusal::new(RefusalCode::TooManyPrograms, "there are as many programs as there may be"));
     }
-    if terms.kind.is_health_contingent() {
-        let beside = all.iter().filter(|other| {
-            other.sponsor == *sponsor && other.terms.kind.is_health_contingent() && other.overlaps(&terms)
-        });
-        let all: Vec<&ProgramTerms> = beside.map(|other| &other.terms).chain([&terms]).collect();
-        let reward: u64 = all.iter().map(|terms| terms.reward_a_year()).sum();
-        let cost = all.iter().map(|terms| terms.coverage_cost).min().unwrap_or_default();
-        if u128::from(reward) * 100 > u128::from(cost) * limit::REWARD_PERCENT {
-            return Err(Refusal::new(
-                RefusalCode::RewardTooLarge,
-                "the sponsor's rewards of a year, of all such programs together, exceed 30 percent of what coverage costs",
-            ));
-        }
-    }
     let sponsor = sponsor.clone();
     let program = Program { id, sponsor, terms, by: actor.member.id.clone(), defined: at, ended: None };
+    if program.terms.kind.is_health_contingent() && program.exceeds_cap(all) {
+        return Err(Refusal::new(
+            RefusalCode::RewardTooLarge,
+            "the sponsor's rewards of a calendar year, of all such programs together, ended ones included, exceed 30 percent of what \
+             coverage costs",
+        ));
+    }
     Ok(Outcome::Decided(program, MayDefineProgram(())))
 }
 

@@ -27,6 +27,15 @@ fn periods_begin_and_end_where_the_calendar_says() {
 }
 
 #[test]
+fn a_year_begins_and_ends_with_its_first_and_last_moment() {
+    for year in (1970..=2900).chain([9999]) {
+        let period: CalendarPeriod = format!("{year}").parse().unwrap();
+        let last = LedgerTime::from_milliseconds(period.end().milliseconds() - 1);
+        assert_eq!([period.start(), last].map(calendar::year_of), [year, year]);
+    }
+}
+
+#[test]
 fn what_is_no_period_is_malformed() {
     for text in ["", "2026-13", "2026-00", "2026-1", "26-01", "1969-12", "2026-01-01", "2026-Q1", "+026-01", "2026"] {
         assert!(text.parse::<Month>().is_err(), "{text}");

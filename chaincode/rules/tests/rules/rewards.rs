@@ -179,13 +179,53 @@ fn rewards_are_30_percent_of_what_coverage_costs_at_most() {
     assert_eq!(code(define(&beside(activity), "walk", costing(666))), RefusalCode::RewardTooLarge);
     for unrelated in [
         beside(participatory),
-        beside(ProgramTerms { from: moment("2026-01"), until: terms().from, ..costing(666) }),
-        beside(ProgramTerms { from: terms().until, until: moment("2028-01"), ..costing(666) }),
+        beside(ProgramTerms { from: moment("2025-01"), until: moment("2026-01"), ..costing(666) }),
+        beside(ProgramTerms { from: moment("2028-01"), until: moment("2029-01"), ..costing(666) }),
         vec![Program { sponsor: id("hospital"), ..beside(costing(666)).remove(0) }],
-        vec![Program { ended: Some(terms().from), ..beside(costing(666)).remove(0) }],
+        vec![Program { ended: Some(moment("2026-01")), ..beside(costing(666)).remove(0) }],
     ] {
         assert!(define(&unrelated, "walk", costing(334)).is_ok(), "{unrelated:?}");
     }
+}
+
+/// Found by review: a sponsor defined, ended and defined programs again, and gave 30 percent several times in a calendar year.
+#[test]
+fn programs_of_one_calendar_year_count_together_also_when_they_ended() {
+    let of = |from: &str, until: &str| ProgramTerms {
+        from: moment(from),
+        until: moment(until),
+        coverage_cost: 334,
+        ..terms()
+    };
+    let beside = |terms: ProgramTerms, ended: Option<&str>| {
+        vec![Program { id: id("run"), terms, ended: ended.map(moment), ..program() }]
+    };
+    let new = || of("2026-06", "2027-07");
+    for together in [
+        beside(of("2026-01", "2026-02"), None),
+        beside(of("2025-01", "2026-02"), None),
+        beside(of("2027-12", "2028-02"), None),
+        beside(of("2026-01", "2028-01"), Some("2026-02")),
+        beside(of("2026-05", "2028-01"), Some("2026-04")),
+    ] {
+        assert_eq!(code(define(&together, "walk", new())), RefusalCode::RewardTooLarge, "{together:?}");
+    }
+    for apart in [
+        beside(of("2025-01", "2026-01"), None),
+        beside(of("2028-01", "2029-01"), None),
+        beside(of("2025-01", "2028-01"), Some("2026-01")),
+        beside(of("2026-05", "2028-01"), Some("2025-12")),
+    ] {
+        assert!(define(&apart, "walk", new()).is_ok(), "{apart:?}");
+    }
+    let before_and_after = [beside(of("2026-01", "2026-02"), None), beside(of("2027-12", "2028-01"), None)].concat();
+    let costing = |coverage_cost: u64| ProgramTerms { coverage_cost, ..new() };
+    let before_and_after: Vec<Program> = before_and_after
+        .into_iter()
+        .map(|one| Program { terms: ProgramTerms { coverage_cost: 9999, ..one.terms.clone() }, ..one })
+        .collect();
+    assert!(define(&before_and_after, "walk", costing(667)).is_ok(), "two in each year, not three");
+    assert_eq!(code(define(&before_and_after, "walk", costing(666))), RefusalCode::RewardTooLarge);
 }
 
 #[test]
