@@ -9,7 +9,9 @@ use healthchain_rules::amending::{
     decide_rejection, decide_withdrawal,
 };
 use healthchain_rules::amendment::{decide_reading, decide_reading_of_link};
-use healthchain_rules::{Amendment, AmendmentId, AmendmentView, Caller, Content, Envelope, Link, Outcome, Refusal};
+use healthchain_rules::{
+    Amendment, AmendmentId, AmendmentView, Caller, Content, Envelope, Link, Outcome, Refusal, RefusalCode,
+};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
@@ -139,6 +141,10 @@ fn save(
     match outcome {
         Outcome::Repeated(amendment) => Ok(amendment),
         Outcome::Decided(amendment, proof) => {
+            if proof.effects().activated.is_some() && envelopes.is_empty() {
+                let detail = "the version's envelopes are gone: propose it again";
+                return Err(Refusal::new(RefusalCode::AmendmentClosed, detail));
+            }
             let act = proof.effects().act.clone();
             save_decided(context, &amendment, envelopes, proof)?;
             Record::new(act).about(&amendment.patient).save(context, caller)?;

@@ -285,7 +285,10 @@ fn decide_voice(
             let detail = "the organisation has one voice, and has said otherwise already";
             return Err(Refusal::new(RefusalCode::VoiceGiven, detail));
         }
-        None => amendment.require_open(&link, at)?,
+        None => {
+            amendment.require_open(&link, at)?;
+            open.require_listed(&amendment.id)?;
+        }
     }
     let owner = owner_of(actor);
     let by_agent = owner.is_some();

@@ -267,6 +267,15 @@ impl OpenAmendments {
         self.0.keys().cloned().collect()
     }
 
+    /// Refuses an amendment that a later proposal has forgotten, and its envelopes with it: transactions' times need not grow.
+    pub(crate) fn require_listed(&self, id: &AmendmentId) -> Result<(), Refusal> {
+        if self.0.contains_key(id) {
+            return Ok(());
+        }
+        let detail = "the amendment was not decided in time: propose it again";
+        Err(Refusal::new(RefusalCode::AmendmentClosed, detail))
+    }
+
     /// Takes out those that cannot be approved any more, given the link's version.
     pub(crate) fn take_closed(&mut self, current: u32, at: LedgerTime) -> BTreeSet<AmendmentId> {
         let (closed, open) =

@@ -391,6 +391,19 @@ fn an_amendment_expires_at_its_moment_and_not_before() {
     assert_eq!(names(&world.open.ids()), ["b"]);
 }
 
+/// Found by review: an approval dated before the end, after a later proposal had removed the envelopes, activated a version without any.
+#[test]
+fn an_amendment_that_a_later_proposal_has_forgotten_takes_no_voice_whatever_its_date() {
+    let mut world = World::with(1);
+    world.propose("a").unwrap();
+    world.propose_as(&carol(), draft("b", 1), 14 * DAY).unwrap();
+    assert_eq!(names(&world.effects.as_ref().unwrap().closed), ["a"]);
+    assert_eq!(code(world.approve(&clara(0), "a", 14 * DAY - 1)), RefusalCode::AmendmentClosed);
+    assert_eq!(code(world.reject(&clara(0), "a", 14 * DAY - 1)), RefusalCode::AmendmentClosed);
+    assert_eq!(world.link.current.number, 1);
+    assert!(world.approve(&clara(0), "b", 14 * DAY).is_ok());
+}
+
 #[test]
 fn the_proposers_organisation_takes_an_open_amendment_back() {
     let mut world = World::with(1);
