@@ -8,7 +8,8 @@ use healthchain_rules::amending::{
     AmendmentDraft, MayAmend, Pending, ProposalState, decide_approval, decide_proposal, decide_proposing,
     decide_rejection, decide_withdrawal,
 };
-use healthchain_rules::amendment::{decide_reading, decide_reading_of_link};
+use healthchain_rules::amendment::decide_reading;
+use healthchain_rules::link;
 use healthchain_rules::{
     Amendment, AmendmentId, AmendmentView, Caller, Content, Envelope, Link, Outcome, Refusal, RefusalCode,
 };
@@ -40,7 +41,7 @@ impl Amendments for AmendmentContract {
         let (patient, grounds) = rest.unwrap_or_default();
         let organisations = load_organisations(context).await?;
         let (publisher, patient) = (caller.organisation(), patient.as_ref());
-        let recipients = load_recipients(context, publisher, &organisations, patient, &grounds, link.category).await?;
+        let recipients = load_recipients(context, publisher, &organisations, patient, &grounds, &link).await?;
 
         let state = ProposalState {
             existing,
@@ -101,7 +102,7 @@ impl Amendments for AmendmentContract {
         })
         .await?;
         let at = transaction::time(context)?;
-        let link = decide_reading_of_link(&caller, link, &grounds.unwrap_or_default(), at)?;
+        let link = link::decide_reading(&caller, link, &grounds.unwrap_or_default(), at)?;
 
         let from = query.page_token.map(|token| page_token::read(&link.id, &token)).transpose()?;
         let limit = query.limit.unwrap_or_default().into();

@@ -48,9 +48,9 @@ impl Audit for AuditContract {
 
         let listed = Listed::Entries(query.reading);
         let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
+        let shown = |entry: AuditEntry| (!holds.hides(&entry, at)).then_some(entry);
         let limit = query.limit.unwrap_or_default().into();
-        let (mut items, next) = load_entries(context, &reading, position.as_ref(), limit, &proof).await?;
-        items.retain(|entry| !holds.hides(entry, at));
+        let (items, next) = fill(context, (&reading, &proof), position, (limit, limit + 1), shown).await?;
         let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
         Ok(Page { items, next_page_token })
     }
@@ -60,18 +60,12 @@ impl Audit for AuditContract {
         let reading = reading.for_accounting(at)?;
         let listed = Listed::Accounting { reading: query.reading, all: query.all };
         let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
-        let (entries, mut next) = load_entries(context, &reading, position.as_ref(), limit::PAGE_SCAN, &proof).await?;
-
-        let limit = u32::from(query.limit.unwrap_or_default()) as usize;
-        let mut items = Vec::new();
-        for entry in entries.iter().filter(|entry| !holds.hides(entry, at)) {
-            let Some(disclosure) = disclosure(entry).filter(|it| query.all || it.exception.is_none()) else { continue };
-            if items.len() == limit {
-                next = Some(TrailPosition::at(entry));
-                break;
-            }
-            items.push(disclosure);
-        }
+        let shown = |entry: AuditEntry| {
+            let disclosed = Some(&entry).filter(|entry| !holds.hides(entry, at)).and_then(disclosure);
+            disclosed.filter(|disclosed| query.all || disclosed.exception.is_none())
+        };
+        let limit = query.limit.unwrap_or_default().into();
+        let (items, next) = fill(context, (&reading, &proof), position, (limit, limit::PAGE_SCAN), shown).await?;
         let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
         Ok(Page { items, next_page_token })
     }
@@ -135,6 +129,35 @@ impl Audit for AuditContract {
         let holds = holds.unwrap_or_default();
         let opening = decide_replaying(&caller, opening, delegation.as_ref(), &holds, transaction::time(context)?)?;
         links::opening::replay(context, opening, require_evidence(evidence)?).await
+    }
+}
+
+/// At most `limit` of what `shown` makes of the entries, read so many at once, and where they go on: at an entry that is shown, so that a
+/// token tells of no other, unless hundreds in a row are not.
+async fn fill<T>(
+    context: &Context,
+    (reading, proof): (&Reading, &MayHaveEntries),
+    mut position: Option<TrailPosition>,
+    (limit, at_once): (u32, u32),
+    shown: impl Fn(AuditEntry) -> Option<T>,
+) -> Result<(Vec<T>, Option<TrailPosition>), Refusal> {
+    let mut items = Vec::new();
+    let mut looked_at = 0;
+    loop {
+        let (entries, next) = load_entries(context, reading, position.as_ref(), at_once, proof).await?;
+        looked_at += at_once;
+        for entry in entries {
+            let here = TrailPosition::at(&entry);
+            let Some(item) = shown(entry) else { continue };
+            if items.len() == limit as usize {
+                return Ok((items, Some(here)));
+            }
+            items.push(item);
+        }
+        if next.is_none() || looked_at >= limit::PAGE_SCAN {
+            return Ok((items, next));
+        }
+        position = next;
     }
 }
 

@@ -96,12 +96,12 @@ pub trait Amendments {
     #[submit]
     async fn withdraw(&self, context: &mut Context, call: WithdrawAmendment) -> Result<Amendment, Refusal>;
 
-    /// An amendment and how it stands; for those who may know of its link, and for clinicians of active care organisations. For all
-    /// others it is unknown.
+    /// An amendment and how it stands; for those who may know of its link, and, while it is open, for clinicians of the organisations that are
+    /// asked. For all others it is unknown.
     #[evaluate]
     async fn amendment(&self, context: &Context, amendment: AmendmentId) -> Result<AmendmentView, Refusal>;
 
-    /// A link's amendments and how they stand, newest first; for the same ones.
+    /// A link's amendments and how they stand, newest first; for those who may know of the link.
     #[evaluate]
     async fn of_link(&self, context: &Context, query: AmendmentsQuery) -> Result<Page<AmendmentView>, Refusal>;
 }

@@ -194,8 +194,8 @@ pub(crate) struct OpenAmendment {
     pub(crate) until: LedgerTime,
 }
 
-/// The amendment and how it stands, if the caller may know of it: whoever may know of the link, and whoever approves amendments in
-/// an active care organisation. For all others it is unknown.
+/// The amendment and how it stands, if the caller may know of it: whoever may know of the link, and, while it is open, those who
+/// approve amendments in the organisations that are asked. For all others it is unknown.
 pub fn decide_reading(
     caller: &Caller,
     amendment: Option<(Amendment, Link)>,
@@ -204,25 +204,15 @@ pub fn decide_reading(
 ) -> Result<AmendmentView, Refusal> {
     caller.require_active()?;
     let (amendment, link) = amendment.ok_or_else(unknown_amendment)?;
-    let link = decide_reading_of_link(caller, Some(link), grounds, at).map_err(|refusal| match refusal.code() {
-        RefusalCode::UnknownLink => unknown_amendment(),
-        _ => refusal,
-    })?;
     let standing = amendment.standing(&link, at);
-    Ok(AmendmentView { amendment, standing })
-}
-
-/// The link, if the caller may know of its amendments: as for one of them.
-pub fn decide_reading_of_link(
-    caller: &Caller,
-    link: Option<Link>,
-    grounds: &Grounds,
-    at: LedgerTime,
-) -> Result<Link, Refusal> {
-    match link {
-        Some(link) if require_approver(caller).is_ok() => Ok(link),
-        link => link::decide_reading(caller, link, grounds, at),
+    let is_asked = amendment.voices.contains_key(&caller.organisation().msp_id) && require_approver(caller).is_ok();
+    if !(is_asked && standing == AmendmentStanding::Open) {
+        link::decide_reading(caller, Some(link), grounds, at).map_err(|refusal| match refusal.code() {
+            RefusalCode::UnknownLink => unknown_amendment(),
+            _ => refusal,
+        })?;
     }
+    Ok(AmendmentView { amendment, standing })
 }
 
 /// The refusal of an amendment that does not exist, or that the caller may not know of.

@@ -97,23 +97,50 @@ pub fn decide_asking(caller: &Caller) -> Result<&Organisation, Refusal> {
     Ok(organisation)
 }
 
+/// A record that is sealed: of which category, and under which link, when it has one already.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealing<'a> {
+    link: Option<&'a LinkId>,
+    category: Category,
+}
+
+impl From<Category> for Sealing<'_> {
+    fn from(category: Category) -> Self {
+        Self { link: None, category }
+    }
+}
+
+impl<'a> From<&'a Link> for Sealing<'a> {
+    fn from(link: &'a Link) -> Self {
+        Self::of_link(&link.id, link.category)
+    }
+}
+
+impl<'a> Sealing<'a> {
+    /// The record of this link.
+    pub const fn of_link(link: &'a LinkId, category: Category) -> Self {
+        Self { link: Some(link), category }
+    }
+}
+
 /// Whom an envelope may be sealed to when `publisher` publishes a record of `patient`: the patient, the publisher, and the other
 /// organisations and persons entitled now for some purpose, but for third parties where the patient's subscription offers no instant
 /// release: they get their envelopes when they first open the link. `members` are those whom permissions in force name; those of an
 /// organisation that is not among `organisations`, or takes no part, are left out.
 ///
 /// Each key is named once. An organisation is entitled when any member that it could have would be: this asks the same rule as an opening.
-pub fn recipients(
+pub fn recipients<'a>(
     publisher: &Organisation,
     patient: &Member,
     organisations: &[Organisation],
     members: &[Member],
-    category: Category,
+    record: impl Into<Sealing<'a>>,
     grounds: &Grounds,
     at: LedgerTime,
 ) -> Vec<Recipient> {
+    let Sealing { link, category } = record.into();
     let entitled = |subject: Subject<'_>, through: KeyOf| {
-        let wanted = Wanted { link: None, category, patient: &patient.id, publisher: Some(&publisher.msp_id) };
+        let wanted = Wanted { link, category, patient: &patient.id, publisher: Some(&publisher.msp_id) };
         subject.role.purposes().iter().any(|purpose: &Purpose| {
             let found = entitlement(subject, wanted, grounds, *purpose, at);
             matches!(found, Entitlement::Entitled { through: found, .. } if found == through)

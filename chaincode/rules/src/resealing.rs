@@ -58,8 +58,7 @@ pub fn decide_resealing(
     }
     let (organisations, members) = (state.organisation.cloned(), state.member.cloned());
     let patient = require_patient(state.patient)?;
-    let present =
-        recipients(publisher, patient, organisations.as_slice(), members.as_slice(), link.category, state.grounds, at);
+    let present = recipients(publisher, patient, organisations.as_slice(), members.as_slice(), link, state.grounds, at);
     if present.iter().any(|recipient| recipient.is_of(&envelope)) {
         Ok(Outcome::Decided(envelope, MayReseal(())))
     } else {

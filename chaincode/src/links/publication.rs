@@ -1,10 +1,8 @@
 use fabric_contract::Context;
 use healthchain_interface::{PublishLink, RecipientsQuery, WithdrawLink};
-use healthchain_rules::envelope::{decide_asking, recipients as recipients_of};
+use healthchain_rules::envelope::{Sealing, decide_asking, recipients as recipients_of};
 use healthchain_rules::link::{Draft, LinkAct, decide_publication, decide_withdrawal, require_patient};
-use healthchain_rules::{
-    Category, Content, Grounds, Link, Member, MemberId, Organisation, Outcome, Recipient, Refusal, limit,
-};
+use healthchain_rules::{Content, Grounds, Link, Member, MemberId, Organisation, Outcome, Recipient, Refusal, limit};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
@@ -83,17 +81,17 @@ pub(super) async fn withdraw(context: &mut Context, call: WithdrawLink) -> Resul
 }
 
 /// Whom the publisher may seal to, of all organisations. The patient exists, or this is refused.
-pub(crate) async fn load_recipients(
+pub(crate) async fn load_recipients<'a>(
     context: &Context,
     publisher: &Organisation,
     organisations: &[Organisation],
     patient: Option<&Member>,
     grounds: &Grounds,
-    category: Category,
+    record: impl Into<Sealing<'a>>,
 ) -> Result<Vec<Recipient>, Refusal> {
     let patient = require_patient(patient)?;
     let at = transaction::time(context)?;
     let named: Vec<&MemberId> = grounds.book.permitted_members(at).into_iter().collect();
     let members = fetch(context, named.into_iter().map(load_member).collect::<Vec<_>>()).await?;
-    Ok(recipients_of(publisher, patient, organisations, &members, category, grounds, at))
+    Ok(recipients_of(publisher, patient, organisations, &members, record, grounds, at))
 }

@@ -1,11 +1,9 @@
-use std::collections::BTreeMap;
-
 use fabric_contract::Context;
 use healthchain_interface::{Page, Reseal, ResealQuery, ToReseal};
-use healthchain_rules::envelope::{EnvelopeAct, recipients};
+use healthchain_rules::envelope::{EnvelopeAct, Sealing, recipients};
 use healthchain_rules::link::require_patient;
 use healthchain_rules::resealing::{ResealingState, decide_asking, decide_resealing};
-use healthchain_rules::{Category, Envelope, Holder, Link, MemberId, Outcome, Recipient, Refusal, limit};
+use healthchain_rules::{Category, Envelope, Holder, Link, MemberId, Outcome, Refusal, limit};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Record;
@@ -35,18 +33,12 @@ pub(super) async fn to_reseal(context: &Context, query: ResealQuery) -> Result<P
     let named: Vec<_> = grounds.book.permitted_members(at).into_iter().map(load_member).collect();
     let members = fetch(context, named).await?;
     let organisations = load_organisations(context).await?;
-    let mut by_category = BTreeMap::<Category, Vec<Recipient>>::new();
     let mut wanted = Vec::new();
     for ListedLink { link, category, version, .. } in links {
-        let present = by_category
-            .entry(category)
-            .or_insert_with(|| recipients(publisher, member, &organisations, &members, category, &grounds, at));
-        wanted.extend(present.iter().map(|recipient| ToReseal {
-            link: link.clone(),
-            version,
-            category,
-            recipient: recipient.clone(),
-        }));
+        let record = Sealing::of_link(&link, category);
+        let present = recipients(publisher, member, &organisations, &members, record, &grounds, at);
+        let to_reseal = |recipient| ToReseal { link: link.clone(), version, category, recipient };
+        wanted.extend(present.into_iter().map(to_reseal));
     }
     let envelope_for = |one: &ToReseal| load_envelope(&one.link, one.version, &one.recipient.key.key_hash);
     let found = fetch(context, Each(wanted.iter().map(envelope_for).collect())).await?;

@@ -96,6 +96,20 @@ fn an_organisation_that_has_not_entered_is_no_recipient() {
     assert_eq!(names(&found), ["alice", "hospital"]);
 }
 
+/// Found by review: a denial that names a link was overlooked when that link was sealed anew.
+#[test]
+fn a_link_is_not_sealed_to_those_whom_the_patient_denies_it() {
+    let deny = terms(Grantee::Organisation(id("clinic")), only(&["l1"]), &Purpose::ALL, Effect::Deny);
+    let grounds = on(&book_of(&[("c1", deny)]));
+    let of_link = |name: &str| {
+        let link = link(name, Category::Summary);
+        let found = recipients(&hospital(), &patient(), &[hospital(), clinic()], &[], &link, &grounds, NOW);
+        names(&found).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(of_link("l1"), ["alice", "hospital"]);
+    assert_eq!(of_link("l2"), ["alice", "hospital", "clinic"]);
+}
+
 /// Found by review: members of an organisation that had left were still sealed to.
 #[test]
 fn a_member_of_an_organisation_that_takes_no_part_is_no_recipient() {
