@@ -104,14 +104,14 @@ impl Amendments for AmendmentContract {
         let at = transaction::time(context)?;
         let link = link::decide_reading(&caller, link, &grounds.unwrap_or_default(), at)?;
 
-        let from = query.page_token.map(|token| page_token::read(&link.id, &token)).transpose()?;
+        let from = page_token::read(&link.id, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (amendments, next) = load_amendments_of_link(context, &link.id, from.as_ref(), limit).await?;
         let view = |amendment: Amendment| {
             let standing = amendment.standing(&link, at);
             AmendmentView { amendment, standing }
         };
-        let next_page_token = next.map(|position| page_token::write(&link.id, &position)).transpose()?;
+        let next_page_token = page_token::write(&link.id, next)?;
         Ok(Page { items: amendments.into_iter().map(view).collect(), next_page_token })
     }
 }

@@ -47,11 +47,11 @@ impl Audit for AuditContract {
         let Permitted { reading, proof, holds, at } = load_permitted(context, &query.reading).await?;
 
         let listed = Listed::Entries(query.reading);
-        let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
+        let position = page_token::read(&listed, query.page_token)?;
         let shown = |entry: AuditEntry| (!holds.hides(&entry, at)).then_some(entry);
         let limit = query.limit.unwrap_or_default().into();
         let (items, next) = fill(context, (&reading, &proof), position, (limit, limit + 1), shown).await?;
-        let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
+        let next_page_token = page_token::write(&listed, next)?;
         Ok(Page { items, next_page_token })
     }
 
@@ -59,14 +59,14 @@ impl Audit for AuditContract {
         let Permitted { reading, proof, holds, at } = load_permitted(context, &query.reading).await?;
         let reading = reading.for_accounting(at)?;
         let listed = Listed::Accounting { reading: query.reading, all: query.all };
-        let position = query.page_token.map(|token| page_token::read(&listed, &token)).transpose()?;
+        let position = page_token::read(&listed, query.page_token)?;
         let shown = |entry: AuditEntry| {
             let disclosed = Some(&entry).filter(|entry| !holds.hides(entry, at)).and_then(disclosure);
             disclosed.filter(|disclosed| query.all || disclosed.exception.is_none())
         };
         let limit = query.limit.unwrap_or_default().into();
         let (items, next) = fill(context, (&reading, &proof), position, (limit, limit::PAGE_SCAN), shown).await?;
-        let next_page_token = next.map(|position| page_token::write(&listed, &position)).transpose()?;
+        let next_page_token = page_token::write(&listed, next)?;
         Ok(Page { items, next_page_token })
     }
 

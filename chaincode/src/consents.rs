@@ -99,10 +99,10 @@ impl Consents for ConsentContract {
         let (caller, (), delegation) =
             load_caller_with(context, (), |(), who| who.map(|who| load_delegation(&patient, who))).await?;
         decide_reading(&caller, &patient, delegation.flatten().as_ref(), transaction::time(context)?)?;
-        let from = page_token.map(|token| page_token::read(&patient, &token)).transpose()?;
+        let from = page_token::read(&patient, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_consents(context, &patient, from.as_ref(), limit).await?;
-        let next_page_token = next.map(|position| page_token::write(&patient, &position)).transpose()?;
+        let next_page_token = page_token::write(&patient, next)?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -60,10 +60,10 @@ impl Delegations for DelegationContract {
     async fn of_patient(&self, context: &Context, query: PatientDelegationsQuery) -> Result<Page<Delegation>, Refusal> {
         let PatientDelegationsQuery { patient, page_token, limit } = query;
         let proof = decide_listing(&load_caller(context).await?, &patient)?;
-        let from = page_token.map(|token| page_token::read(&patient, &token)).transpose()?;
+        let from = page_token::read(&patient, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_delegations_of(context, &patient, from.as_ref(), limit, proof).await?;
-        let next_page_token = next.map(|next| page_token::write(&patient, &next)).transpose()?;
+        let next_page_token = page_token::write(&patient, next)?;
         Ok(Page { items, next_page_token })
     }
 
@@ -74,10 +74,10 @@ impl Delegations for DelegationContract {
     ) -> Result<Page<Delegation>, Refusal> {
         let GuardianDelegationsQuery { guardian, page_token, limit } = query;
         let proof = decide_listing(&load_caller(context).await?, &guardian)?;
-        let from = page_token.map(|token| page_token::read(&guardian, &token)).transpose()?;
+        let from = page_token::read(&guardian, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_delegations_to(context, &guardian, from.as_ref(), limit, proof).await?;
-        let next_page_token = next.map(|next| page_token::write(&guardian, &next)).transpose()?;
+        let next_page_token = page_token::write(&guardian, next)?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -80,11 +80,11 @@ impl Emergencies for EmergencyContract {
         let caller = load_caller(context).await?;
         let own = decide_listing(&caller)?;
         let query_name = QUERY.to_owned();
-        let from = query.page_token.map(|token| page_token::read(&query_name, &token)).transpose()?;
+        let from = page_token::read(&query_name, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (mut items, next) = load_emergencies_due(context, from.as_ref(), limit).await?;
         items.retain(|emergency| emergency.organisation != *own);
-        let next_page_token = next.map(|position| page_token::write(&query_name, &position)).transpose()?;
+        let next_page_token = page_token::write(&query_name, next)?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -82,14 +82,14 @@ impl Governance for GovernanceContract {
 
     async fn proposals(&self, context: &Context, query: ProposalsQuery) -> Result<Page<Proposal>, Refusal> {
         load_caller(context).await?.require_active()?;
-        let from = query.page_token.map(|token| page_token::read(&query.open, &token)).transpose()?;
+        let from = page_token::read(&query.open, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (proposals, next) = load_page_of_proposals(context, from.as_ref(), limit).await?;
 
         let at = transaction::time(context)?;
         let might_be_open = |last: &Proposal| at < last.made.plus_days(*limit::PROPOSAL_DAYS.end());
         let goes_on = !query.open || proposals.last().is_some_and(might_be_open);
-        let next = next.filter(|_| goes_on).map(|position| page_token::write(&query.open, &position)).transpose()?;
+        let next = page_token::write(&query.open, next.filter(|_| goes_on))?;
         let items = proposals.into_iter().map(|proposal| proposal.as_of(at));
         let items = items.filter(|proposal| !query.open || proposal.is_open()).collect();
         Ok(Page { items, next_page_token: next })
@@ -109,10 +109,10 @@ impl Governance for GovernanceContract {
 
     async fn groups(&self, context: &Context, query: GroupsQuery) -> Result<Page<Group>, Refusal> {
         load_caller(context).await?.require_active()?;
-        let from: Option<GroupId> = query.page_token.map(|token| page_token::read(&OfGroups, &token)).transpose()?;
+        let from: Option<GroupId> = page_token::read(&OfGroups, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (items, next) = load_page_of_groups(context, from.as_ref(), limit).await?;
-        let next_page_token = next.map(|next| page_token::write(&OfGroups, &next)).transpose()?;
+        let next_page_token = page_token::write(&OfGroups, next)?;
         Ok(Page { items, next_page_token })
     }
 

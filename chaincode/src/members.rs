@@ -158,10 +158,10 @@ impl Members for MemberContract {
     ) -> Result<Page<IdentityAttestation>, Refusal> {
         let AttestationsQuery { member, page_token, limit } = query;
         load_caller(context).await?.require_active()?;
-        let from = page_token.map(|token| page_token::read(&member, &token)).transpose()?;
+        let from = page_token::read(&member, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_attestations(context, &member, from.as_ref(), limit).await?;
-        let next_page_token = next.map(|next| page_token::write(&member, &next)).transpose()?;
+        let next_page_token = page_token::write(&member, next)?;
         Ok(Page { items, next_page_token })
     }
 
@@ -172,10 +172,10 @@ impl Members for MemberContract {
     ) -> Result<Page<Member>, Refusal> {
         let OrganisationMembersQuery { organisation, page_token, limit } = query;
         let proof = decide_listing(&load_caller(context).await?, &organisation)?;
-        let from = page_token.map(|token| page_token::read(&organisation, &token)).transpose()?;
+        let from = page_token::read(&organisation, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_members_of(context, &organisation, from.as_ref(), limit, proof).await?;
-        let next_page_token = next.map(|next| page_token::write(&organisation, &next)).transpose()?;
+        let next_page_token = page_token::write(&organisation, next)?;
         Ok(Page { items, next_page_token })
     }
 }

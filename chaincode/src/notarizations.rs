@@ -69,11 +69,10 @@ impl Notarizations for NotarizationContract {
 
     /// Asks not who calls: the answer is the same for everybody.
     async fn verify(&self, context: &Context, query: VerifyQuery) -> Result<Page<Verification>, Refusal> {
-        let from: Option<NotarizationId> =
-            query.page_token.map(|token| page_token::read(&query.hash, &token)).transpose()?;
+        let from: Option<NotarizationId> = page_token::read(&query.hash, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (items, next) = load_verifications(context, &query.hash, from.as_ref(), limit).await?;
-        let next_page_token = next.map(|position| page_token::write(&query.hash, &position)).transpose()?;
+        let next_page_token = page_token::write(&query.hash, next)?;
         Ok(Page { items, next_page_token })
     }
 
@@ -94,11 +93,11 @@ impl Notarizations for NotarizationContract {
         let at = transaction::time(context)?;
         let proof = decide_listing(&caller, &patient, delegation.flatten().as_ref(), at)?;
 
-        let from = query.page_token.map(|token| page_token::read(&patient, &token)).transpose()?;
+        let from = page_token::read(&patient, query.page_token)?;
         let limit = query.limit.unwrap_or_default().into();
         let (ids, next) = load_notarizations_of_patient(context, &patient, from.as_ref(), limit, proof).await?;
         let items = fetch(context, ids.iter().map(load_notarization).collect::<Vec<_>>()).await?;
-        let next_page_token = next.map(|position| page_token::write(&patient, &position)).transpose()?;
+        let next_page_token = page_token::write(&patient, next)?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -16,24 +16,26 @@ struct Token<Query, Position> {
     position: Position,
 }
 
-/// The token of a position within a query.
+/// The token of where a query goes on, if it does.
 pub(crate) fn write<Query: Serialize, Position: Serialize>(
     query: &Query,
-    position: &Position,
-) -> Result<PageToken, Refusal> {
+    position: Option<Position>,
+) -> Result<Option<PageToken>, Refusal> {
+    let Some(position) = position else { return Ok(None) };
     let json = serde_json::to_vec(&Token { query, position })
         .map_err(|error| Refusal::new(RefusalCode::Ledger, format!("the page token cannot be written: {error}")))?;
-    Ok(URL_SAFE_NO_PAD.encode(json).try_into()?)
+    Ok(Some(URL_SAFE_NO_PAD.encode(json).try_into()?))
 }
 
-/// The position that a token names; refused when the token is of another query.
+/// The position that a token names, if there is one; refused when the token is of another query.
 pub(crate) fn read<Query: DeserializeOwned + PartialEq, Position: DeserializeOwned>(
     query: &Query,
-    token: &PageToken,
-) -> Result<Position, Refusal> {
+    token: Option<PageToken>,
+) -> Result<Option<Position>, Refusal> {
+    let Some(token) = token else { return Ok(None) };
     let read: Option<Token<Query, Position>> =
         URL_SAFE_NO_PAD.decode(token.as_str()).ok().and_then(|json| serde_json::from_slice(&json).ok());
     read.filter(|read| read.query == *query)
-        .map(|read| read.position)
+        .map(|read| Some(read.position))
         .ok_or_else(|| Refusal::new(RefusalCode::PageTokenMismatch, "use a page token with the query that gave it"))
 }

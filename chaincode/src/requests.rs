@@ -179,8 +179,8 @@ async fn page(
     limit: Option<PageLimit>,
     at: LedgerTime,
 ) -> Result<Page<AccessRequest>, Refusal> {
-    let from = token.map(|token| page_token::read(&list, &token)).transpose()?;
+    let from = page_token::read(&list, token)?;
     let (requests, next) = load_requests(context, &list, from.as_ref(), limit.unwrap_or_default().into()).await?;
-    let next_page_token = next.map(|position| page_token::write(&list, &position)).transpose()?;
+    let next_page_token = page_token::write(&list, next)?;
     Ok(Page { items: requests.into_iter().map(|request| request.seen_at(at)).collect(), next_page_token })
 }

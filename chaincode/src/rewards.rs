@@ -121,9 +121,9 @@ impl Rewards for RewardContract {
 
     async fn programs(&self, context: &Context, query: ProgramsQuery) -> Result<Page<Program>, Refusal> {
         load_caller(context).await?.active_member()?;
-        let from = query.page_token.map(|token| page_token::read(&PROGRAMS.to_owned(), &token)).transpose()?;
+        let from = page_token::read(&PROGRAMS.to_owned(), query.page_token)?;
         let (items, next) = load_programs(context, from.as_ref(), query.limit.unwrap_or_default().into()).await?;
-        let next_page_token = next.map(|position| page_token::write(&PROGRAMS, &position)).transpose()?;
+        let next_page_token = page_token::write(&PROGRAMS, next)?;
         Ok(Page { items, next_page_token })
     }
 }

@@ -130,10 +130,10 @@ impl Statistics for StatisticsContract {
         let (caller, measure, ()) = load_caller_with(context, load_measure(&id), |_, _| ()).await?;
         caller.active_member()?;
         known(measure)?;
-        let from = page_token.map(|token| page_token::read(&id, &token)).transpose()?;
+        let from = page_token::read(&id, page_token)?;
         let limit = limit.unwrap_or_default().into();
         let (items, next) = load_releases(context, &id, from.as_ref(), limit).await?;
-        let next_page_token = next.map(|position| page_token::write(&id, &position)).transpose()?;
+        let next_page_token = page_token::write(&id, next)?;
         Ok(Page { items, next_page_token })
     }
 

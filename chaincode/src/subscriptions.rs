@@ -56,10 +56,9 @@ impl Subscriptions for SubscriptionContract {
 
     async fn plans(&self, context: &Context, query: PlansQuery) -> Result<Page<Plan>, Refusal> {
         load_caller(context).await?.active_member()?;
-        let from: Option<PlanId> =
-            query.page_token.map(|token| page_token::read(&"plans".to_owned(), &token)).transpose()?;
+        let from: Option<PlanId> = page_token::read(&"plans".to_owned(), query.page_token)?;
         let (items, next) = load_plans(context, from.as_ref(), query.limit.unwrap_or_default().into()).await?;
-        let next_page_token = next.map(|position| page_token::write(&"plans", &position)).transpose()?;
+        let next_page_token = page_token::write(&"plans", next)?;
         Ok(Page { items, next_page_token })
     }
 
@@ -146,10 +145,7 @@ impl Subscriptions for SubscriptionContract {
         let proof = decide_reading_statement(&caller, &account, delegation.flatten().as_ref(), from, until, at)?;
 
         let asked = Asked { account, from, until };
-        let start = match page_token {
-            Some(token) => Some(page_token::read(&asked, &token)?),
-            None => until.map(Place::last_before),
-        };
+        let start = page_token::read(&asked, page_token)?.or_else(|| until.map(Place::last_before));
         let (charges, next) =
             load_charges(context, &asked.account, start.as_ref(), limit.unwrap_or_default().into(), &proof).await?;
         let is_asked_for = |time: LedgerTime| from.is_none_or(|from| from <= time);
@@ -157,7 +153,7 @@ impl Subscriptions for SubscriptionContract {
         let charges = charges.into_iter().filter(|charge| is_asked_for(charge.time)).collect();
         let lines = lines(context, charges).await?;
         let sums = asked.account.sums(&lines);
-        let next_page_token = next.map(|place| page_token::write(&asked, &place)).transpose()?;
+        let next_page_token = page_token::write(&asked, next)?;
         Ok(Statement { lines, sums, next_page_token })
     }
 }

@@ -33,12 +33,12 @@ pub(super) async fn permitted(context: &Context, query: PermittedQuery) -> Resul
     let actor = caller.permitted_member(Permission::OpenLink)?;
     let patient = &require_patient(patient.as_ref())?.id;
     let listed_for = ListedFor { patient: patient.clone(), purpose: query.purpose };
-    let start = query.page_token.as_ref().map(|token| page_token::read(&listed_for, token)).transpose()?;
+    let start = page_token::read(&listed_for, query.page_token)?;
 
     let view = View { actor, patient, grounds, purpose: query.purpose, at: transaction::time(context)? };
     let mut filling = Filling::new(query.limit.unwrap_or_default().into());
     let next = view.fill(context, start.unwrap_or_default(), &mut filling).await?;
-    let next_page_token = next.map(|position| page_token::write(&listed_for, &position)).transpose()?;
+    let next_page_token = page_token::write(&listed_for, next)?;
     Ok(Page { items: filling.items, next_page_token })
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn to_reseal(context: &Context, query: ResealQuery) -> Result<P
     let (caller, (member, grounds), ()) = load_caller_with(context, first, |_, _| ()).await?;
     let publisher = decide_asking(&caller)?;
     let member = require_patient(member.as_ref())?;
-    let start = page_token.map(|token| page_token::read(&patient, &token)).transpose()?.unwrap_or_default();
+    let start = page_token::read(&patient, page_token)?.unwrap_or_default();
     let limit = u32::from(limit.unwrap_or_default()).min(limit::RESEALED_LINKS);
     let is_own = |listed: &ListedLink| listed.publisher == publisher.msp_id;
     let (links, next) = load_own(context, &patient, start, limit, is_own).await?;
@@ -43,7 +43,7 @@ pub(super) async fn to_reseal(context: &Context, query: ResealQuery) -> Result<P
     let envelope_for = |one: &ToReseal| load_envelope(&one.link, one.version, &one.recipient.key.key_hash);
     let found = fetch(context, Each(wanted.iter().map(envelope_for).collect())).await?;
     let items = wanted.into_iter().zip(found).filter(|(_, found)| found.is_none()).map(|(wanted, _)| wanted).collect();
-    let next_page_token = next.map(|position| page_token::write(&patient, &position)).transpose()?;
+    let next_page_token = page_token::write(&patient, next)?;
     Ok(Page { items, next_page_token })
 }
 

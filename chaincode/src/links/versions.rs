@@ -26,9 +26,9 @@ pub(super) async fn versions(context: &Context, query: VersionsQuery) -> Result<
     .await?;
     let link = decide_reading(&caller, link, &grounds.unwrap_or_default(), transaction::time(context)?)?;
 
-    let from = query.page_token.map(|token| page_token::read(&link.id, &token)).transpose()?;
+    let from = page_token::read(&link.id, query.page_token)?;
     let limit = query.limit.unwrap_or_default().into();
     let (items, next) = load_former_versions(context, &link.id, from, limit).await?;
-    let next_page_token = next.map(|position| page_token::write(&link.id, &position)).transpose()?;
+    let next_page_token = page_token::write(&link.id, next)?;
     Ok(Page { items, next_page_token })
 }
