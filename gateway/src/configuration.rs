@@ -1,10 +1,23 @@
 //! `gateway.toml`: what one organisation's gateway is told at its start.
+//!
+//! A section is a struct in a file of its own, which also says which of its values are paths; here it is one line in
+//! [`Configuration`] and one in `resolve`. A new section or key has a default, so that every older file stays valid.
+
+mod identity;
+mod organisation;
+mod peer;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use url::Url;
+
+pub use self::identity::IdentityConfiguration;
+pub use self::organisation::OtherOrganisation;
+pub use self::peer::PeerConfiguration;
+pub use self::tls::TlsConfiguration;
 
 /// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,53 +52,6 @@ pub struct Configuration {
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
-}
-
-/// The peer that carries this gateway's transactions.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PeerConfiguration {
-    /// `https://host:port` of the peer.
-    pub endpoint: String,
-    /// PEM file with the TLS authority of the peer.
-    pub tls_root: PathBuf,
-}
-
-/// PEM files for TLS.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfiguration {
-    /// Certificate (chain), leaf first, for server and client authentication.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// The authority that issues the members' TLS client certificates.
-    pub member_root: PathBuf,
-    /// That authority's revocation list; without one, only the wallet unbinds a certificate.
-    #[serde(default)]
-    pub crl: Option<PathBuf>,
-}
-
-/// PEM files of the gateway's own identity.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityConfiguration {
-    /// Signing certificate of the gateway, of the organisation's MSP.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-    /// The organisation's encryption key (P-256, PKCS#8).
-    pub encryption_key: PathBuf,
-}
-
-/// Another organisation of the consortium.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OtherOrganisation {
-    /// Its MSP id.
-    pub msp_id: String,
-    /// PEM file with its TLS authority: its gateway is dialled, and recognised as a client, by this.
-    pub tls_root: PathBuf,
 }
 
 /// Why a configuration cannot be used.
@@ -127,22 +93,13 @@ impl Configuration {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        let own = [
-            &mut self.records,
-            &mut self.wallet,
-            &mut self.checkpoint,
-            &mut self.peer.tls_root,
-            &mut self.tls.certificate,
-            &mut self.tls.key,
-            &mut self.tls.member_root,
-            &mut self.identity.certificate,
-            &mut self.identity.key,
-            &mut self.identity.encryption_key,
-        ];
-        let others = self.organisations.iter_mut().map(|organisation| &mut organisation.tls_root);
-        for path in own.into_iter().chain(&mut self.tls.crl).chain(others) {
+        for path in [&mut self.records, &mut self.wallet, &mut self.checkpoint] {
             *path = folder.join(&*path);
         }
+        self.peer.resolve(folder);
+        self.tls.resolve(folder);
+        self.identity.resolve(folder);
+        self.organisations.iter_mut().for_each(|organisation| organisation.resolve(folder));
     }
 }
 
