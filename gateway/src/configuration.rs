@@ -6,6 +6,7 @@
 mod identity;
 mod organisation;
 mod peer;
+mod state;
 mod tls;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use url::Url;
 pub use self::identity::IdentityConfiguration;
 pub use self::organisation::OtherOrganisation;
 pub use self::peer::PeerConfiguration;
+pub use self::state::{PlaceError, StateConfiguration};
 pub use self::tls::TlsConfiguration;
 
 /// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
@@ -37,12 +39,16 @@ pub struct Configuration {
     pub records: PathBuf,
     /// Folder of the members' identities, one folder a member id.
     pub wallet: PathBuf,
-    /// File that remembers up to where the key custodian has read the ledger's events.
+    /// File in which an earlier release remembered up to where the key custodian has read the ledger's events; it is taken over
+    /// into the state once.
     #[serde(default = "default_checkpoint")]
     pub checkpoint: PathBuf,
     /// Largest record that is accepted, in bytes. A record is held in memory while it is encrypted or decrypted.
     #[serde(default = "default_max_record_bytes")]
     pub max_record_bytes: usize,
+    /// Where the gateway remembers what is not on the ledger.
+    #[serde(default)]
+    pub state: StateConfiguration,
     /// The organisation's own peer.
     pub peer: PeerConfiguration,
     /// This gateway's certificate for TLS, both as a server and as a client of other gateways.
@@ -96,6 +102,7 @@ impl Configuration {
         for path in [&mut self.records, &mut self.wallet, &mut self.checkpoint] {
             *path = folder.join(&*path);
         }
+        self.state.resolve(folder);
         self.peer.resolve(folder);
         self.tls.resolve(folder);
         self.identity.resolve(folder);
@@ -119,6 +126,7 @@ fn default_max_record_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Place;
 
     const COMPLETE: &str = r#"
         msp_id = "HospitalMSP"
@@ -160,6 +168,8 @@ mod tests {
         assert_eq!(configuration.wallet, Path::new("/elsewhere/wallet"));
         assert_eq!(configuration.organisations[0].tls_root, folder.path().join("payer.pem"));
         assert_eq!(configuration.max_record_bytes, 100 << 20);
+        let Ok(Place::File(state)) = configuration.state.place() else { panic!("{:?}", configuration.state) };
+        assert_eq!(state, folder.path().join("state.sqlite"));
     }
 
     #[test]
@@ -173,6 +183,24 @@ mod tests {
         for url in ["http://localhost:8443", "https://localhost:8443/base", "https://localhost?x=1"] {
             let (_folder, loaded) = load(&COMPLETE.replace("https://localhost:8443", url));
             assert!(matches!(loaded, Err(ConfigurationError::PublicUrl(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_state_is_a_file_or_a_postgresql_database_whose_password_is_shown_nowhere() {
+        let place = |url: &str| {
+            let (folder, loaded) = load(&format!("{COMPLETE}[state]\nurl = {url:?}\npassword_file = \"password\""));
+            std::fs::write(folder.path().join("password"), "hunter2\n").unwrap();
+            loaded.unwrap().state.place()
+        };
+        assert_eq!(place("sqlite:///var/lib/state.sqlite").unwrap(), Place::File("/var/lib/state.sqlite".into()));
+        let postgres = place("postgres://gateway@database.example/gateway").unwrap();
+        let expected = "postgres://gateway:hunter2@database.example/gateway".parse().unwrap();
+        assert_eq!(postgres, Place::Postgres(expected));
+        assert_eq!(format!("{postgres:?}"), "PostgreSQL database gateway at database.example");
+        for url in ["state.sqlite", "mysql://gateway@database.example/gateway", ""] {
+            let error = place(url).unwrap_err().to_string();
+            assert!(error.contains("sqlite:FILE or postgres://"), "{error}");
         }
     }
 

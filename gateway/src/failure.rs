@@ -7,6 +7,7 @@ use crate::content::ContentError;
 use crate::contents::ContentsError;
 use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
+use crate::state::StateError;
 
 /// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,9 @@ pub enum Failure {
     /// The organisation's own record store failed, or has lost a record.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The gateway's state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The publisher's gateway did not give the content.
     #[error(transparent)]
     Contents(#[from] ContentsError),

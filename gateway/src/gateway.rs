@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::ledger::{Contract, Ledger};
 use crate::records::Records;
 use crate::sealing::{DecryptionKey, EnvelopeContext};
+use crate::state::State;
 use crate::tls::Trust;
 use crate::wallet::Wallet;
 
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub records: Arc<dyn Records>,
     /// The other organisations' records.
     pub contents: Arc<dyn Contents>,
+    /// What is remembered beside the ledger.
+    pub state: State,
 }
 
 /// The organisation, as its gateway acts for it.

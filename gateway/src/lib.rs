@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod records;
 pub mod sealing;
 pub mod server;
+pub mod state;
 pub mod tls;
 pub mod use_cases;
 pub mod wallet;

@@ -9,9 +9,9 @@ use healthchain_rules::MspId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::configuration::{Configuration, ConfigurationError, read};
+use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
 use crate::contents::https::HttpsContents;
-use crate::custodian::{self, Checkpoint};
+use crate::custodian;
 use crate::gateway::{Gateway, OwnOrganisation, Patience};
 use crate::http::connections::{self, Limits};
 use crate::http::listener::TlsListener;
@@ -21,6 +21,7 @@ use crate::records::RecordsError;
 use crate::records::object_store::ObjectRecords;
 use crate::sealing::SealingError;
 use crate::sealing::software::SoftwareKey;
+use crate::state::{State, StateError, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
 use crate::wallet::folder::{FolderWallet, WalletError};
 
@@ -54,6 +55,15 @@ pub enum StartError {
     /// The record store cannot be used.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The configuration leads to no state.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The state cannot be opened.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// What an earlier release remembered cannot be taken over.
+    #[error(transparent)]
+    Adoption(#[from] checkpoint::AdoptionError),
     /// The peer's address or TLS authority cannot be used.
     #[error("[peer]: {0}")]
     Peer(String),
@@ -67,27 +77,28 @@ pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    custodian: Option<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-/// Builds a gateway from its configuration and starts it, with its key custodian. It starts whether or not the peer is there.
+/// Builds a gateway from its configuration and starts it, with its tasks. It starts whether or not the peer is there.
 pub async fn start(configuration: &Configuration) -> Result<Running, StartError> {
     let own = OwnCertificate::load(configuration)?;
-    let gateway = Arc::new(assemble(configuration, &own)?);
-    let checkpoint = Checkpoint::new(&configuration.checkpoint);
+    let gateway = Arc::new(assemble(configuration, &own).await?);
+    let state = gateway.state.clone();
+    checkpoint::adopt(&state, custodian::READER, &configuration.checkpoint).await?;
     let listen = configuration.listen;
     let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
     let mut running = serve(Arc::clone(&gateway), listener, Limits::default());
-    running.custodian = Some(tokio::spawn(custodian::run(gateway, checkpoint)));
+    running.tasks = vec![tokio::spawn(custodian::run(gateway)), tokio::spawn(retention::run(state))];
     Ok(running)
 }
 
-/// Serves a gateway that was put together elsewhere, without a key custodian.
+/// Serves a gateway that was put together elsewhere, without its tasks.
 pub fn serve(gateway: Arc<Gateway>, listener: TlsListener, limits: Limits) -> Running {
     let address = listener.address();
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(connections::serve(listener, router(gateway), limits, stopped));
-    Running { address, stop, server, custodian: None }
+    Running { address, stop, server, tasks: Vec::new() }
 }
 
 impl Running {
@@ -100,9 +111,7 @@ impl Running {
     pub async fn stop(mut self) {
         // An error means that the server has ended by itself.
         let _ = self.stop.send(true);
-        if let Some(custodian) = self.custodian {
-            custodian.abort();
-        }
+        self.tasks.iter().for_each(JoinHandle::abort);
         match tokio::time::timeout(STOP_TIMEOUT, &mut self.server).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the server did not end well"),
@@ -114,7 +123,7 @@ impl Running {
     }
 }
 
-fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
+async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
     let identity = &configuration.identity;
     let key = zeroize::Zeroizing::new(read(&identity.key)?);
     let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);
@@ -133,5 +142,6 @@ fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gatew
         ledger: Arc::new(FabricLedger::connect(configuration)?),
         records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
+        state: State::open(&configuration.state.place()?).await?,
     })
 }

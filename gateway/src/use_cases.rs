@@ -42,7 +42,7 @@ fn seal_for(
     }
 }
 
-fn now() -> LedgerTime {
+pub(crate) fn now() -> LedgerTime {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     LedgerTime::from_milliseconds(since_1970.as_millis() as u64)
 }

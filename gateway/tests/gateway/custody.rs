@@ -1,12 +1,12 @@
 //! The key custodian: envelopes for those who are entitled later.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthchain_gateway::custodian::{self, Checkpoint};
+use healthchain_gateway::custodian;
 use healthchain_gateway::gateway::Patience;
 use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_gateway::state::checkpoint;
 use healthchain_rules::LedgerTime;
 use tokio::task::JoinHandle;
 
@@ -16,14 +16,14 @@ use super::world::{PATIENCE, RECORD, World};
 /// Openers that do not wait for the custodian.
 const IMPATIENCE: Patience = Patience { envelope: Duration::ZERO, ..PATIENCE };
 
-fn custodian(world: &World, file: &Path) -> JoinHandle<()> {
-    tokio::spawn(custodian::run(Arc::clone(&world.hospital.gateway), Checkpoint::new(file)))
+fn custodian(world: &World) -> JoinHandle<()> {
+    tokio::spawn(custodian::run(Arc::clone(&world.hospital.gateway)))
 }
 
 #[tokio::test]
 async fn somebody_newly_entitled_gets_an_envelope_at_the_first_opening() {
     let world = World::new().await;
-    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let task = custodian(&world);
     let link = world.published().await;
 
     let response = world.open(&world.payer, &link).await;
@@ -40,7 +40,7 @@ async fn somebody_newly_entitled_gets_an_envelope_at_the_first_opening() {
 #[tokio::test]
 async fn an_envelope_for_others_does_not_tell_where_the_record_lies_in_the_store() {
     let world = World::new().await;
-    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let task = custodian(&world);
     let link = world.published().await;
     assert_eq!(world.open(&world.payer, &link).await.status(), 200);
 
@@ -62,18 +62,15 @@ async fn an_envelope_for_others_does_not_tell_where_the_record_lies_in_the_store
 #[tokio::test]
 async fn an_opening_while_the_custodian_was_away_is_sealed_when_it_is_back_and_none_twice() {
     let world = World::with_patience(IMPATIENCE).await;
-    let file = world.hospital.folder.path().join("checkpoint.json");
     let link = world.published().await;
     assert_eq!(world.open(&world.payer, &link).await.status(), 503);
 
-    let task = custodian(&world, &file);
+    let task = custodian(&world);
     until(&world, 1).await;
-    while !file.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    dealt_with(&world).await;
     task.abort();
 
-    let task = custodian(&world, &file);
+    let task = custodian(&world);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.ledger.called("Links:addEnvelope"), 1);
     task.abort();
@@ -104,7 +101,7 @@ async fn without_a_checkpoint_only_the_latest_blocks_are_read() {
     let link = world.published().await;
     assert_eq!(world.open(&world.payer, &link).await.status(), 503);
     world.ledger.state.lock().unwrap().height = 1_001;
-    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let task = custodian(&world);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(world.ledger.called("Links:inForce"), 0, "the opening stands in block 0");
     task.abort();
@@ -112,11 +109,8 @@ async fn without_a_checkpoint_only_the_latest_blocks_are_read() {
 
 /// The custodian looks at the one opening, and neither unseals nor sends a key.
 async fn nothing_is_sent_out(world: &World) {
-    let file = world.hospital.folder.path().join("checkpoint.json");
-    let task = custodian(world, &file);
-    while !file.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let task = custodian(world);
+    dealt_with(world).await;
     task.abort();
     assert_eq!(world.ledger.called("Links:inForce"), 1);
     assert_eq!(world.ledger.called("Links:custodianEnvelope"), 0);
@@ -130,10 +124,17 @@ async fn sealing_is_tried_again_when_the_peer_was_away() {
     for _ in 0..2 {
         world.ledger.fail_next("Links:addEnvelope", When::Before, LedgerFailure::Unreachable("down".into()));
     }
-    let task = custodian(&world, &world.hospital.folder.path().join("checkpoint.json"));
+    let task = custodian(&world);
     assert_eq!(world.open(&world.payer, &link).await.status(), 200);
     assert_eq!(world.ledger.called("Links:addEnvelope"), 3);
     task.abort();
+}
+
+/// Waits until the custodian has put down how far it read.
+async fn dealt_with(world: &World) {
+    while checkpoint::load(&world.hospital.gateway.state, custodian::READER).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn until(world: &World, added: usize) {

@@ -17,6 +17,7 @@ use healthchain_gateway::ledger::Ledger;
 use healthchain_gateway::records::object_store::ObjectRecords;
 use healthchain_gateway::sealing::software::SoftwareKey;
 use healthchain_gateway::server::{Running, serve};
+use healthchain_gateway::state::State;
 use healthchain_gateway::tls::{OwnCertificate, Trust, roots_from_pem};
 use healthchain_gateway::wallet::folder::FolderWallet;
 use healthchain_rules::{EncryptionKey, Holder, KeyHash, MspId, Recipient};
@@ -88,8 +89,8 @@ impl World {
         let hospital_root = root(&hospital.tls_root);
         let payer_root = root(&payer.tls_root);
         let hospital_url = hospital.listener.address();
-        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience);
-        let payer = payer.start(&ledger, ("HospitalMSP", hospital_root), patience);
+        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience).await;
+        let payer = payer.start(&ledger, ("HospitalMSP", hospital_root), patience).await;
         assert_ne!(hospital_url.port(), payer.running.as_ref().unwrap().address().port());
         Self { ledger, hospital, payer }
     }
@@ -204,7 +205,7 @@ impl Draft {
         }
     }
 
-    fn start(self, ledger: &Arc<MemoryLedger>, other: (&str, RootCertStore), patience: Patience) -> Organisation {
+    async fn start(self, ledger: &Arc<MemoryLedger>, other: (&str, RootCertStore), patience: Patience) -> Organisation {
         let issued = self.signing_root.issue(&Request::signing("gateway", "client")).unwrap();
         let signer =
             SigningIdentity::from_pem(self.msp_id.as_str(), issued.certificate_pem(), issued.key_pem()).unwrap();
@@ -232,6 +233,7 @@ impl Draft {
             ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
+            state: State::in_memory().await.unwrap(),
         });
         Organisation {
             running: Some(serve(Arc::clone(&gateway), self.listener, Limits::default())),

@@ -35,6 +35,7 @@ fn problem(failure: Failure) -> Problem {
         Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
         Failure::Records(RecordsError::Lost) => RECORD_LOST.into(),
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
+        Failure::State(_) => STATE_UNAVAILABLE.into(),
         Failure::Contents(error) => contents(error),
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
         Failure::BeyondLimit(bytes) => {
@@ -117,6 +118,7 @@ pub(super) fn denial(reason: Denial) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::StateError;
 
     #[test]
     fn a_failure_after_an_opening_keeps_its_own_status_and_names_the_opening() {
@@ -134,6 +136,7 @@ mod tests {
             Failure::Internal(secret.into()),
             Failure::Unintelligible(secret.into()),
             Failure::Records(RecordsError::Unavailable(secret.into())),
+            Failure::State(StateError::Url(secret)),
             Failure::Contents(ContentsError::Unreachable("PayerMSP".into(), secret.into())),
             Failure::Ledger(LedgerFailure::Unreachable(secret.into())),
             Failure::Ledger(LedgerFailure::Failed(secret.into())),

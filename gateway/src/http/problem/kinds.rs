@@ -124,6 +124,13 @@ kinds! {
 }
 
 kinds! {
+    /// What a route that remembers something beside the ledger may answer besides.
+    STATE:
+    STATE_UNAVAILABLE 503 "state-unavailable" after 2
+        "The gateway's own database does not answer: try again, and tell the organisation's operator."
+}
+
+kinds! {
     /// What a route that reads or writes records may answer besides.
     RECORDS:
     RECORD_STORE_UNAVAILABLE 503 "record-store-unavailable" after 5
@@ -186,6 +193,7 @@ pub const ALL: &[&[Kind]] = &[
     RECORD_BODY,
     LEDGER,
     LEDGER_WRITE,
+    STATE,
     RECORDS,
     RECORD_CONTENT,
     OPENING,

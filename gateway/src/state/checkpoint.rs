@@ -1,0 +1,60 @@
+//! Up to where a reader of the ledger's events has dealt with them.
+
+use std::path::Path;
+
+use sqlx::Row as _;
+
+use super::{State, StateError};
+use crate::ledger::Position;
+
+/// The last event that this reader has dealt with; none before the first.
+pub async fn load(state: &State, reader: &str) -> Result<Option<Position>, StateError> {
+    let found = sqlx::query("SELECT block, transaction_id FROM checkpoints WHERE reader = $1").bind(reader);
+    let Some(row) = found.fetch_optional(state.pool()).await? else { return Ok(None) };
+    let block: i64 = row.try_get(0)?;
+    Ok(Some(Position { block: block.unsigned_abs(), transaction: row.try_get(1)? }))
+}
+
+/// Remembers an event. Several gateways may read for one reader: the position never goes back a block.
+pub async fn save(state: &State, reader: &str, position: &Position) -> Result<(), StateError> {
+    sqlx::query(
+        "INSERT INTO checkpoints (reader, block, transaction_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (reader) DO UPDATE SET block = excluded.block, transaction_id = excluded.transaction_id \
+         WHERE excluded.block >= checkpoints.block",
+    )
+    .bind(reader)
+    .bind(position.block.cast_signed())
+    .bind(&position.transaction)
+    .execute(state.pool())
+    .await?;
+    Ok(())
+}
+
+/// Takes over the file in which an earlier release kept a position, once: then the file is gone.
+pub async fn adopt(state: &State, reader: &str, file: &Path) -> Result<(), AdoptionError> {
+    let failed = |reason: String| AdoptionError::File { path: file.to_owned(), reason };
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let position = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+    save(state, reader, &position).await?;
+    std::fs::remove_file(file).map_err(|error| failed(error.to_string()))
+}
+
+/// Why an earlier release's checkpoint cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptionError {
+    /// The file cannot be used.
+    #[error("checkpoint {}: {reason}; remove the file to read the recent events again", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
