@@ -5,15 +5,16 @@ use healthchain_rules::entitlement::{Entitlement, entitlement};
 use healthchain_rules::link::{decide_reading, require_patient};
 use healthchain_rules::{
     Actor, Category, Grounds, LedgerTime, Link, LinkId, LinkState, MemberId, MspId, Permission, Provision, Purpose,
-    Refusal, limit,
+    Refusal,
 };
 use serde::{Deserialize, Serialize};
 
+use super::filling::{self, Filling};
 use crate::caller::load_caller_with;
 use crate::grounds::load_grounds;
 use crate::page_token;
 use crate::storage::fetch;
-use crate::storage::link::{ListPosition, ListedLink, load_link, load_links_of_patient};
+use crate::storage::link::{ListedLink, load_link};
 use crate::storage::member::load_member;
 use crate::transaction;
 
@@ -53,32 +54,13 @@ struct ListedFor {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Position {
-    Category { category: Category, from: Option<ListPosition> },
+    Category(filling::Position),
     Named { after: Option<LinkId> },
 }
 
 impl Default for Position {
     fn default() -> Self {
-        Self::Category { category: Category::ALL[0], from: None }
-    }
-}
-
-/// A page as it fills: what it holds, how much more fits, how much more may be looked at.
-struct Filling {
-    items: Vec<PermittedLink>,
-    limit: u32,
-    scan: u32,
-}
-
-impl Filling {
-    fn new(limit: u32) -> Self {
-        Self { items: Vec::new(), limit, scan: limit::PAGE_SCAN }
-    }
-
-    /// How many more links to look at; none when the page is done.
-    fn room(&self) -> Option<u32> {
-        let held = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
-        Some(self.limit.saturating_sub(held).min(self.scan)).filter(|room| *room > 0)
+        Self::Category(filling::Position::default())
     }
 }
 
@@ -93,27 +75,23 @@ struct View<'a> {
 
 impl View<'_> {
     /// Fills the page from a position; gives the next page's, if there is one.
-    async fn fill(&self, context: &Context, start: Position, page: &mut Filling) -> Result<Option<Position>, Refusal> {
-        let (first, mut from, after) = match start {
-            Position::Category { category, from } => (category, from, None),
-            Position::Named { after } => return self.fill_named(context, after, page).await,
-        };
-        for category in Category::ALL.into_iter().filter(|category| *category >= first) {
-            if !self.is_open(category) {
-                from = None;
-                continue;
-            }
-            loop {
-                let Some(room) = page.room() else { return Ok(Some(Position::Category { category, from })) };
-                let (links, next) = load_links_of_patient(context, self.patient, category, from.as_ref(), room).await?;
-                page.scan -= room;
-                page.items.extend(links.into_iter().filter_map(|listed| self.permitted(listed)));
-                from = next;
-                if from.is_none() {
-                    break;
+    async fn fill(
+        &self,
+        context: &Context,
+        start: Position,
+        page: &mut Filling<PermittedLink>,
+    ) -> Result<Option<Position>, Refusal> {
+        let after = match start {
+            Position::Category(start) => {
+                let is_open = |category| self.is_open(category);
+                let keep = |listed| self.permitted(listed);
+                if let Some(next) = page.fill(context, self.patient, start, is_open, keep).await? {
+                    return Ok(Some(Position::Category(next)));
                 }
+                None
             }
-        }
+            Position::Named { after } => after,
+        };
         self.fill_named(context, after, page).await
     }
 
@@ -121,17 +99,17 @@ impl View<'_> {
         &self,
         context: &Context,
         mut after: Option<LinkId>,
-        page: &mut Filling,
+        page: &mut Filling<PermittedLink>,
     ) -> Result<Option<Position>, Refusal> {
         let named = self.grounds.book.permitted_links(self.at);
         let left: Vec<&LinkId> =
             named.into_iter().filter(|id| after.as_ref().is_none_or(|after| *id > after)).collect();
         let mut left = left.as_slice();
         while !left.is_empty() {
-            let Some(room) = page.room() else { return Ok(Some(Position::Named { after })) };
-            let (chunk, rest) = left.split_at(left.len().min(room as usize));
+            let many = u32::try_from(left.len()).unwrap_or(u32::MAX);
+            let Some(room) = page.take_room(many) else { return Ok(Some(Position::Named { after })) };
+            let (chunk, rest) = left.split_at(room as usize);
             left = rest;
-            page.scan -= room;
             let links = fetch(context, chunk.iter().map(|id| load_link(id)).collect::<Vec<_>>()).await?;
             let is_listed_here = |link: &Link| {
                 link.patient == *self.patient && link.state == LinkState::Active && !self.is_open(link.category)

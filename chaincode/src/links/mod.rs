@@ -2,6 +2,7 @@
 
 mod envelopes;
 mod erasure;
+mod filling;
 mod listing;
 pub(crate) mod opening;
 mod publication;

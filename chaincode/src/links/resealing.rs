@@ -3,15 +3,15 @@ use healthchain_interface::{Page, Reseal, ResealQuery, ToReseal};
 use healthchain_rules::envelope::{EnvelopeAct, Sealing, recipients};
 use healthchain_rules::link::require_patient;
 use healthchain_rules::resealing::{ResealingState, decide_asking, decide_resealing};
-use healthchain_rules::{Category, Envelope, Holder, Link, MemberId, Outcome, Refusal, limit};
-use serde::{Deserialize, Serialize};
+use healthchain_rules::{Envelope, Holder, Link, MemberId, Outcome, Refusal, limit};
 
+use super::filling::Filling;
 use crate::audit::Record;
 use crate::caller::load_caller_with;
 use crate::grounds::load_grounds;
 use crate::page_token;
 use crate::storage::envelope::{load_envelope, save_resealed};
-use crate::storage::link::{ListPosition, ListedLink, load_link, load_links_of_patient};
+use crate::storage::link::{ListedLink, load_link};
 use crate::storage::member::load_member;
 use crate::storage::organisation::{load_organisation, load_organisations};
 use crate::storage::{Each, fetch};
@@ -26,15 +26,16 @@ pub(super) async fn to_reseal(context: &Context, query: ResealQuery) -> Result<P
     let member = require_patient(member.as_ref())?;
     let start = page_token::read(&patient, page_token)?.unwrap_or_default();
     let limit = u32::from(limit.unwrap_or_default()).min(limit::RESEALED_LINKS);
-    let is_own = |listed: &ListedLink| listed.publisher == publisher.msp_id;
-    let (links, next) = load_own(context, &patient, start, limit, is_own).await?;
+    let mut own = Filling::new(limit);
+    let keep_own = |listed: ListedLink| (listed.publisher == publisher.msp_id).then_some(listed);
+    let next = own.fill(context, &patient, start, |_| true, keep_own).await?;
 
     let at = transaction::time(context)?;
     let named: Vec<_> = grounds.book.permitted_members(at).into_iter().map(load_member).collect();
     let members = fetch(context, named).await?;
     let organisations = load_organisations(context).await?;
     let mut wanted = Vec::new();
-    for ListedLink { link, category, version, .. } in links {
+    for ListedLink { link, category, version, .. } in own.items {
         let record = Sealing::of_link(&link, category);
         let present = recipients(publisher, member, &organisations, &members, record, &grounds, at);
         let to_reseal = |recipient| ToReseal { link: link.clone(), version, category, recipient };
@@ -85,46 +86,4 @@ pub(super) async fn reseal(context: &mut Context, call: Reseal) -> Result<Envelo
             Ok(envelope)
         }
     }
-}
-
-/// Where the next page begins.
-#[derive(Serialize, Deserialize)]
-struct Position {
-    category: Category,
-    from: Option<ListPosition>,
-}
-
-impl Default for Position {
-    fn default() -> Self {
-        Self { category: Category::ALL[0], from: None }
-    }
-}
-
-/// The publisher's own among a patient's active links, as many as a page has, and where they go on.
-async fn load_own(
-    context: &Context,
-    patient: &MemberId,
-    start: Position,
-    limit: u32,
-    is_own: impl Fn(&ListedLink) -> bool,
-) -> Result<(Vec<ListedLink>, Option<Position>), Refusal> {
-    let (mut own, mut scan) = (Vec::new(), limit::PAGE_SCAN);
-    let Position { category: first, mut from } = start;
-    for category in Category::ALL.into_iter().filter(|category| *category >= first) {
-        loop {
-            let held = u32::try_from(own.len()).unwrap_or(u32::MAX);
-            let room = limit.saturating_sub(held).min(scan);
-            if room == 0 {
-                return Ok((own, Some(Position { category, from })));
-            }
-            let (links, next) = load_links_of_patient(context, patient, category, from.as_ref(), room).await?;
-            scan -= room;
-            own.extend(links.into_iter().filter(&is_own));
-            from = next;
-            if from.is_none() {
-                break;
-            }
-        }
-    }
-    Ok((own, None))
 }

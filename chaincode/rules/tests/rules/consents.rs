@@ -261,6 +261,20 @@ fn a_guardian_permits_oneself_nothing_but_may_deny_oneself() {
 }
 
 #[test]
+fn a_guardian_permits_no_agent_anything_for_it_might_be_the_guardians_own() {
+    let consenting = delegation(&[Power::Consent]);
+    let to = |role, effect| {
+        let grantee = member_of(&hospital(), "helper", role);
+        let grantee = GranteeState { member: Some(&grantee), ..GranteeState::default() };
+        let state = GrantState { delegation: Some(&consenting), grantee, ..nothing() };
+        grant(&gina(), state, about(Grantee::Member(id("helper")), summaries(), Some(at(50)), effect))
+    };
+    assert_eq!(code(to(Role::Agent, Effect::Permit)), RefusalCode::NotPermitted);
+    assert!(to(Role::Agent, Effect::Deny).is_ok());
+    assert!(to(Role::Clinician, Effect::Permit).is_ok());
+}
+
+#[test]
 fn a_guardian_revokes_within_the_delegation_but_no_denial_of_the_patient() {
     let revoke = |by: &Decider, terms: Terms, links: Vec<Link>, powers: &[Power]| {
         let (id, patient, state) = (id("c"), id("alice"), ConsentState::Granted);

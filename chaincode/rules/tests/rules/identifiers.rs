@@ -29,6 +29,21 @@ fn hashes_are_64_lower_case_digits() {
 }
 
 #[test]
+fn functions_are_named_with_their_contract() {
+    takes::<FunctionName>(
+        &["Links:open", "A:b"],
+        &["", ":", "Links", "Links:", ":open", "Links:open:now", "Links:o-pen"],
+    );
+}
+
+#[test]
+fn a_transactions_time_is_in_whole_milliseconds() {
+    let time = |seconds, nanoseconds| LedgerTime::from_timestamp(seconds, nanoseconds).map(LedgerTime::milliseconds);
+    assert_eq!(time(2, 3_999_999), Ok(2003));
+    assert!(time(-1, 0).is_err() && time(0, -1).is_err() && time(i64::MAX, 0).is_err());
+}
+
+#[test]
 fn currencies_are_three_capitals() {
     takes::<Currency>(&["USD", "EUR"], &["", "US", "USDT", "usd", "U$D", "US1", "ÄÖ"]);
 }

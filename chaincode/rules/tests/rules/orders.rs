@@ -138,7 +138,9 @@ fn a_repeated_order_is_harmless_and_another_under_its_id_is_refused() {
     assert_eq!(code(again(&alice(), &order, other_plan)), RefusalCode::OrderExists);
     assert_eq!(code(again(&pia(), &order, draft(2))), RefusalCode::OrderExists);
     let cancelled = Order { state: OrderState::Cancelled { by: id("alice"), at: NOW }, ..order };
-    assert_eq!(code(again(&alice(), &cancelled, draft(2))), RefusalCode::OrderExists);
+    let refusal = again(&alice(), &cancelled, draft(2)).unwrap_err();
+    assert_eq!(refusal.code(), RefusalCode::OrderExists);
+    assert!(refusal.detail().contains("was cancelled"), "{}", refusal.detail());
 }
 
 #[test]

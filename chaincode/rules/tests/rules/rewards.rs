@@ -175,6 +175,9 @@ fn rewards_are_30_percent_of_what_coverage_costs_at_most() {
     assert!(define(&beside(terms()), "walk", costing(667)).is_ok(), "200 of 667");
     assert_eq!(code(define(&beside(terms()), "walk", costing(666))), RefusalCode::RewardTooLarge);
     assert_eq!(code(define(&beside(costing(666)), "walk", costing(9999))), RefusalCode::RewardTooLarge);
+    let two = ["run", "swim"].map(|name| Program { id: id(name), ..beside(costing(9999)).remove(0) });
+    assert!(define(&two, "walk", costing(1000)).is_ok(), "300 of 1000 are 30 percent");
+    assert_eq!(code(define(&two, "walk", costing(999))), RefusalCode::RewardTooLarge);
     let activity = ProgramTerms { kind: ProgramKind::ActivityOnly, ..terms() };
     assert_eq!(code(define(&beside(activity), "walk", costing(666))), RefusalCode::RewardTooLarge);
     for unrelated in [
