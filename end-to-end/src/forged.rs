@@ -103,6 +103,12 @@ impl Forged {
         let proposal_bytes =
             Proposal { header: header.encode_to_vec(), payload: payload.encode_to_vec(), ..Proposal::default() }
                 .encode_to_vec();
-        (transaction_id, SignedProposal { signature: self.signer.sign(&proposal_bytes), proposal_bytes })
+        (
+            transaction_id,
+            SignedProposal {
+                signature: self.signer.sign(&proposal_bytes).expect("a key in memory signs"),
+                proposal_bytes,
+            },
+        )
     }
 }

@@ -39,7 +39,7 @@ pub async fn run(gateway: Arc<Gateway>) {
 }
 
 async fn read_events(gateway: &Gateway) -> Result<(), CustodianError> {
-    let signer = &gateway.organisation.signer;
+    let signer = &gateway.organisation.signer.current();
     let start = match checkpoint::load(&gateway.state, READER).await? {
         Some(position) => Start::After(position),
         None => Start::Block(gateway.ledger.height(signer).await?.saturating_sub(RECENT_BLOCKS)),

@@ -1,6 +1,6 @@
 //! One organisation's gateway: its own identity and key, and the ports that the use cases work with.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -49,9 +49,31 @@ pub struct OwnOrganisation {
     /// Its MSP id.
     pub msp_id: MspId,
     /// Signs what the gateway does as key custodian.
-    pub signer: SigningIdentity,
+    pub signer: OwnSigner,
     /// Opens envelopes sealed to the organisation.
     pub encryption_key: Arc<dyn DecryptionKey>,
+}
+
+/// The gateway's own identity, whose certificate may be renewed while the gateway runs. Clones share it.
+#[derive(Debug, Clone)]
+pub struct OwnSigner(Arc<RwLock<SigningIdentity>>);
+
+impl OwnSigner {
+    /// The identity as of now; ask again for what comes later.
+    pub fn current(&self) -> SigningIdentity {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on signs under this identity.
+    pub fn replace(&self, renewed: SigningIdentity) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+    }
+}
+
+impl From<SigningIdentity> for OwnSigner {
+    fn from(identity: SigningIdentity) -> Self {
+        Self(Arc::new(RwLock::new(identity)))
+    }
 }
 
 /// How long a request waits for what others have yet to do.
@@ -83,7 +105,7 @@ impl Gateway {
 
     /// The chaincode as the organisation's key custodian calls it.
     pub fn own_contract(&self) -> Contract {
-        self.contract(&self.organisation.signer)
+        self.contract(&self.organisation.signer.current())
     }
 
     /// Where a content of this organisation is had by other gateways.

@@ -130,7 +130,7 @@ async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result
     let msp_id: MspId = configuration.msp_id.parse()?;
     Ok(Gateway {
         organisation: OwnOrganisation {
-            signer: SigningIdentity::from_pem(msp_id.as_str(), read(&identity.certificate)?, &key)?,
+            signer: SigningIdentity::from_pem(msp_id.as_str(), read(&identity.certificate)?, &key)?.into(),
             encryption_key: Arc::new(SoftwareKey::from_pem(&encryption_key)?),
             msp_id,
         },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fabric_msp::SigningIdentity;
 use fabric_protos::common::BlockchainInfo;
 use prost::Message;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::events::{self, ChaincodeEvent, From};
 use crate::{Connection, Contract, Error, Stage};
@@ -62,6 +62,19 @@ impl Client {
     /// Who signs.
     pub fn identity(&self) -> &SigningIdentity {
         &self.identity
+    }
+
+    /// Signs; a device that holds the key is waited for on a thread that may wait.
+    pub(crate) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Status> {
+        let signed = if self.identity.may_wait() {
+            let (identity, message) = (self.identity.clone(), message.to_vec());
+            tokio::task::spawn_blocking(move || identity.sign(&message))
+                .await
+                .map_err(|error| Status::internal(format!("signing did not end well: {error}")))?
+        } else {
+            self.identity.sign(message)
+        };
+        signed.map_err(|error| Status::unavailable(error.to_string()))
     }
 
     /// A chaincode on a channel.

@@ -148,7 +148,7 @@ impl Listener {
             after_transaction_id: String::new(),
         }
         .encode_to_vec();
-        let signature = self.client.identity.sign(&request);
+        let signature = self.client.sign(&request).await?;
         let request = SignedChaincodeEventsRequest { request, signature };
         Ok(self.client.connection.gateway().chaincode_events(request).await?.into_inner())
     }

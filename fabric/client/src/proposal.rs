@@ -13,7 +13,7 @@ use fabric_protos::protos::{
 use openssl::sha::Sha256;
 use prost::Message;
 use prost_types::Timestamp;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::call::{Repeat, call};
 use crate::{Contract, Endorsed, Error, Stage};
@@ -85,10 +85,11 @@ impl Proposal {
     /// Runs the chaincode on one peer and returns its answer; nothing is written.
     pub async fn evaluate(self) -> Result<Vec<u8>, Error> {
         let client = self.contract.client().clone();
+        let signed = self.signed().await.map_err(|status| self.failed(Stage::Evaluate, &status))?;
         let request = EvaluateRequest {
             transaction_id: self.transaction_id.clone(),
             channel_id: self.contract.channel().to_owned(),
-            proposed_transaction: Some(self.signed().message),
+            proposed_transaction: Some(signed.message),
             target_organizations: self.organisations.clone(),
         };
         let attempt = |request| {
@@ -104,7 +105,7 @@ impl Proposal {
     /// Collects the endorsements that the policy asks for.
     pub async fn endorse(self) -> Result<Endorsed, Error> {
         let client = self.contract.client().clone();
-        let signed = self.signed();
+        let signed = self.signed().await.map_err(|status| self.failed(Stage::Endorse, &status))?;
         let request = EndorseRequest {
             transaction_id: self.transaction_id.clone(),
             channel_id: self.contract.channel().to_owned(),
@@ -119,14 +120,15 @@ impl Proposal {
             .await
             .map_err(|status| self.failed(Stage::Endorse, &status))?;
         Endorsed::new(self.contract.clone(), self.transaction_id.clone(), &signed, answer.prepared_transaction)
+            .await
             .map_err(|reason| Error::own(Stage::Endorse, Code::Internal, Some(&self.transaction_id), reason))
     }
 
-    pub(crate) fn signed(&self) -> Signed {
-        let identity = &self.contract.client().identity;
-        let (proposal_bytes, header, input) = self.encoded(identity.serialized());
-        let signature = identity.sign(&proposal_bytes);
-        Signed { message: SignedProposal { proposal_bytes, signature }, header, input }
+    pub(crate) async fn signed(&self) -> Result<Signed, Status> {
+        let client = self.contract.client();
+        let (proposal_bytes, header, input) = self.encoded(client.identity.serialized());
+        let signature = client.sign(&proposal_bytes).await?;
+        Ok(Signed { message: SignedProposal { proposal_bytes, signature }, header, input })
     }
 
     /// The proposal's bytes, and of them the header and the chaincode's input.
@@ -160,7 +162,7 @@ impl Proposal {
         (proposal.encode_to_vec(), header, input)
     }
 
-    fn failed(&self, stage: Stage, status: &tonic::Status) -> Error {
+    fn failed(&self, stage: Stage, status: &Status) -> Error {
         Error::from_status(stage, Some(&self.transaction_id), status, self.contract.client().connection.endpoint())
     }
 }

@@ -45,7 +45,7 @@ pub struct Committed {
 
 impl Endorsed {
     /// Signs the transaction that the gateway peer prepared, after making sure that it is the one that was proposed.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         contract: Contract,
         transaction_id: String,
         proposed: &Signed,
@@ -53,7 +53,8 @@ impl Endorsed {
     ) -> Result<Self, String> {
         let mut envelope = prepared.ok_or("the peer returned no prepared transaction")?;
         let action = prepared_action(&envelope, proposed)?;
-        envelope.signature = contract.client().identity.sign(&envelope.payload);
+        envelope.signature =
+            contract.client().sign(&envelope.payload).await.map_err(|status| status.message().to_owned())?;
         let writes_private_data = writes_private_data(&action)?;
         let result = action.response.ok_or("the prepared transaction has no chaincode response")?.payload;
         Ok(Self { contract, transaction_id, envelope, result, writes_private_data })
@@ -154,7 +155,10 @@ impl Submitted {
             identity: client.identity.serialized().to_vec(),
         }
         .encode_to_vec();
-        let signature = client.identity.sign(&request);
+        let signature = client
+            .sign(&request)
+            .await
+            .map_err(|status| failed(&self.contract, Stage::CommitStatus, &self.transaction_id, &status))?;
         let attempt = |request| {
             let mut gateway = client.connection.gateway();
             async move { gateway.commit_status(request).await }

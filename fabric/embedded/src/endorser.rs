@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use fabric_msp::{Identity, SigningIdentity};
+use fabric_msp::{Identity, SigningError, SigningIdentity};
 use fabric_protos::{
     common::SignaturePolicyEnvelope,
     protos::{
@@ -190,16 +190,19 @@ impl Endorser {
         let payload =
             ProposalResponsePayload { proposal_hash: proposal.hash.to_vec(), extension: action.encode_to_vec() }
                 .encode_to_vec();
-        let endorsement = (response.status < ERROR).then(|| self.sign(&payload));
+        let endorsement = match (response.status < ERROR).then(|| self.sign(&payload)).transpose() {
+            Ok(endorsement) => endorsement,
+            Err(error) => return refusal(format!("the endorsement cannot be signed: {error}")),
+        };
         let version = if endorsement.is_some() { 1 } else { 0 };
         ProposalResponse { version, timestamp: None, response: Some(response), payload, endorsement, interest }
     }
 
     /// The default endorsement plugin ("escc"): a signature over payload and endorser.
-    fn sign(&self, payload: &[u8]) -> Endorsement {
+    fn sign(&self, payload: &[u8]) -> Result<Endorsement, SigningError> {
         let endorser = self.peer.serialized().to_vec();
-        let signature = self.peer.sign(&[payload, &endorser].concat());
-        Endorsement { endorser, signature }
+        let signature = self.peer.sign(&[payload, &endorser].concat())?;
+        Ok(Endorsement { endorser, signature })
     }
 }
 

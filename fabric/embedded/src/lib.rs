@@ -216,7 +216,7 @@ impl BlockSigner for Signer {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        Ok(self.0.sign(message))
+        self.0.sign(message).map_err(|error| error.to_string())
     }
 }
 

@@ -23,4 +23,4 @@ pub use certificate::{Certificate, CertificateError, key_hash};
 pub use folder::FolderError;
 pub use identity::{Identity, IdentityError, Invalidity, Msps, SignatureError};
 pub use msp::{Msp, MspError};
-pub use signing::{SigningError, SigningIdentity};
+pub use signing::{Signer, SigningError, SigningIdentity};

@@ -1,11 +1,13 @@
-//! An identity together with its private key.
+//! An identity together with its private key, or with the device that holds it.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use fabric_protos::msp::SerializedIdentity;
+use openssl::ecdsa::EcdsaSig;
 use openssl::pkey::{Id, PKey, Private};
+use openssl::sha::sha256;
 use prost::Message;
 
 use crate::{Certificate, CertificateError, folder, signature};
@@ -17,8 +19,19 @@ pub struct SigningIdentity(Arc<Inner>);
 struct Inner {
     msp_id: String,
     certificate: Certificate,
-    key: PKey<Private>,
+    signer: Arc<dyn Signer>,
     serialized: Vec<u8>,
+}
+
+/// Holder of a private elliptic-curve key: this process's memory, or a device that never gives the key away.
+pub trait Signer: Send + Sync {
+    /// Signs a SHA-256 digest: ECDSA in DER, in whichever of its two forms; [`SigningIdentity`] takes the low one.
+    fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SigningError>;
+
+    /// Whether a signature keeps its thread waiting, for a device or for another machine.
+    fn may_wait(&self) -> bool {
+        false
+    }
 }
 
 /// Why there is no signing identity.
@@ -42,6 +55,9 @@ pub enum SigningError {
     /// A folder lacks something.
     #[error("{0}")]
     Folder(String),
+    /// The device that holds the key did not sign.
+    #[error("the key's device did not sign: {0}")]
+    Device(String),
 }
 
 impl SigningIdentity {
@@ -75,13 +91,39 @@ impl SigningIdentity {
         Self::new(msp_id.into(), certificate, key)
     }
 
+    /// Joins a certificate and the holder of its private key, after a signature has shown that the two belong together.
+    pub fn with_signer(
+        msp_id: impl Into<String>,
+        certificate: Certificate,
+        signer: Arc<dyn Signer>,
+    ) -> Result<Self, SigningError> {
+        const PROBE: &[u8] = b"does this key belong to this certificate?";
+        let identity = Self::join(msp_id.into(), certificate, signer);
+        match signature::verify(identity.certificate().public_key(), PROBE, &identity.sign(PROBE)?) {
+            Ok(()) => Ok(identity),
+            Err(_) => Err(SigningError::Mismatch { subject: identity.certificate().subject().to_owned() }),
+        }
+    }
+
+    /// The same key with another certificate for it, as an authority issues it when the one before comes to its end.
+    pub fn with_certificate(&self, certificate: Certificate) -> Result<Self, SigningError> {
+        if certificate.spki() != self.certificate().spki() {
+            return Err(SigningError::Mismatch { subject: certificate.subject().to_owned() });
+        }
+        Ok(Self::join(self.msp_id().to_owned(), certificate, Arc::clone(&self.0.signer)))
+    }
+
     fn new(msp_id: String, certificate: Certificate, key: PKey<Private>) -> Result<Self, SigningError> {
         if !key.public_eq(certificate.public_key()) {
             return Err(SigningError::Mismatch { subject: certificate.subject().to_owned() });
         }
+        Ok(Self::join(msp_id, certificate, Arc::new(SoftwareSigner(key))))
+    }
+
+    fn join(msp_id: String, certificate: Certificate, signer: Arc<dyn Signer>) -> Self {
         let serialized =
             SerializedIdentity { mspid: msp_id.clone(), id_bytes: certificate.pem().into_bytes() }.encode_to_vec();
-        Ok(Self(Arc::new(Inner { msp_id, certificate, key, serialized })))
+        Self(Arc::new(Inner { msp_id, certificate, signer, serialized }))
     }
 
     /// The organisation.
@@ -99,9 +141,25 @@ impl SigningIdentity {
         &self.0.serialized
     }
 
-    /// Signs: ECDSA over SHA-256 of the message, DER, low S.
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
-        signature::sign(&self.0.key, message).expect("an elliptic-curve key signs any digest")
+    /// Signs: ECDSA over SHA-256 of the message, DER, low S. A key in memory always signs; a device may fail.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let signature = self.0.signer.sign_digest(&sha256(message))?;
+        signature::to_low_s(&signature, self.0.certificate.public_key())
+            .map_err(|error| SigningError::Device(format!("what it gave is no ECDSA signature in DER: {error}")))
+    }
+
+    /// Whether [`sign`](Self::sign) keeps its thread waiting.
+    pub fn may_wait(&self) -> bool {
+        self.0.signer.may_wait()
+    }
+}
+
+struct SoftwareSigner(PKey<Private>);
+
+impl Signer for SoftwareSigner {
+    fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SigningError> {
+        let signed = self.0.ec_key().and_then(|key| EcdsaSig::sign(digest, &key)?.to_der());
+        signed.map_err(|error| SigningError::Device(error.to_string()))
     }
 }
 

@@ -23,7 +23,7 @@ fn a_written_msp_folder_is_read_back_and_its_signer_recognised() {
     let identity = msps.identify(signer.serialized()).unwrap();
     assert_eq!(identity.certificate(), peer.certificate());
     assert_eq!(identity.serialized(), signer.serialized());
-    identity.verify(b"message", &signer.sign(b"message")).unwrap();
+    identity.verify(b"message", &signer.sign(b"message").unwrap()).unwrap();
     assert_eq!(identity.certificate().subject(), "CN=peer0,OU=peer,O=Hospital");
     assert_eq!(identity.certificate().issuer(), "CN=ca.hospital,O=Hospital");
 }

@@ -89,14 +89,14 @@ fn unknown_doubled_and_wrongly_signing_signers_are_left_out() {
     let world = World::new();
     let (good, bad) = (world.signer("A", "peer"), world.signer("B", "peer"));
     let stranger = World::new().signer("A", "peer");
-    let signature = good.sign(b"block");
+    let signature = good.sign(b"block").unwrap();
     let signed = |identity: &SigningIdentity, signature: &[u8]| (identity.serialized().to_vec(), signature.to_vec());
     let set = [
         (b"nobody".to_vec(), signature.clone()),
-        signed(&stranger, &stranger.sign(b"block")),
-        signed(&bad, &bad.sign(b"other block")),
+        signed(&stranger, &stranger.sign(b"block").unwrap()),
+        signed(&bad, &bad.sign(b"other block").unwrap()),
         signed(&good, &signature),
-        signed(&good, &good.sign(b"block")),
+        signed(&good, &good.sign(b"block").unwrap()),
     ];
     let signers = valid_signers(
         &world.msps,

@@ -19,7 +19,8 @@ pub struct Readiness {
 /// Asks the peer for the channel's height and writes a probe to the record store.
 pub async fn check_readiness(gateway: &Gateway) -> Readiness {
     let peer = async {
-        let height = tokio::time::timeout(TIMEOUT, gateway.ledger.height(&gateway.organisation.signer)).await;
+        let signer = gateway.organisation.signer.current();
+        let height = tokio::time::timeout(TIMEOUT, gateway.ledger.height(&signer)).await;
         height.map_err(|_| no_answer())?.map_err(|error| error.to_string())
     };
     let records = async {

@@ -222,7 +222,7 @@ impl Draft {
         let gateway = Arc::new(Gateway {
             organisation: OwnOrganisation {
                 msp_id: self.msp_id.clone(),
-                signer,
+                signer: signer.into(),
                 encryption_key: Arc::clone(&self.encryption_key) as _,
             },
             public_url: url.parse().unwrap(),

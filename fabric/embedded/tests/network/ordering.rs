@@ -180,7 +180,7 @@ async fn the_orderer_takes_nothing_that_its_creator_did_not_sign() {
     let amy = Amy::new().await;
     let (_, mut envelope) = amy.prepare(&["put", "a", "1"]).await;
     let bob = amy.network.identity("Org1MSP", "bob", "client");
-    envelope.signature = bob.sign(&envelope.payload);
+    envelope.signature = bob.sign(&envelope.payload).unwrap();
     let refused = amy.gateway.submit(envelope).await.unwrap_err();
     assert_eq!(refused.code(), Code::Aborted);
     let text = "received unsuccessful response from orderer: status=FORBIDDEN, info=implicit policy evaluation failed";

@@ -66,7 +66,7 @@ impl Draft {
         let proposal =
             Proposal { header: header.encode_to_vec(), payload: payload.encode_to_vec(), ..Default::default() };
         let proposal_bytes = proposal.encode_to_vec();
-        SignedProposal { signature: identity.sign(&proposal_bytes), proposal_bytes }
+        SignedProposal { signature: identity.sign(&proposal_bytes).unwrap(), proposal_bytes }
     }
 }
 
@@ -119,7 +119,7 @@ impl Gateway {
             identity: identity.serialized().to_vec(),
         };
         let request = request.encode_to_vec();
-        let signature = identity.sign(&request);
+        let signature = identity.sign(&request).unwrap();
         let answer = self.0.clone().commit_status(SignedCommitStatusRequest { request, signature }).await?;
         Ok(answer.into_inner())
     }
@@ -138,7 +138,7 @@ impl Gateway {
             after_transaction_id: transaction.into(),
         };
         let request = request.encode_to_vec();
-        let signature = identity.sign(&request);
+        let signature = identity.sign(&request).unwrap();
         let signed = SignedChaincodeEventsRequest { request, signature };
         self.0.clone().chaincode_events(signed).await.unwrap().into_inner()
     }
@@ -151,7 +151,7 @@ impl Gateway {
 
 /// A prepared transaction with its creator's signature.
 pub(crate) fn signed(mut envelope: Envelope, identity: &SigningIdentity) -> Envelope {
-    envelope.signature = identity.sign(&envelope.payload);
+    envelope.signature = identity.sign(&envelope.payload).unwrap();
     envelope
 }
 
