@@ -3,10 +3,16 @@
 //! A section is a struct in a file of its own, which also says which of its values are paths; here it is one line in
 //! [`Configuration`] and one in `resolve`. A new section or key has a default, so that every older file stays valid.
 
+mod environment;
 mod identity;
+mod log;
+mod operations;
 mod organisation;
 mod peer;
+#[cfg(test)]
+mod sample;
 mod state;
+mod telemetry;
 mod tls;
 
 use std::net::SocketAddr;
@@ -15,10 +21,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
+pub use self::environment::PREFIX;
 pub use self::identity::IdentityConfiguration;
+pub use self::log::{LogConfiguration, LogFormat};
+pub use self::operations::OperationsConfiguration;
 pub use self::organisation::OtherOrganisation;
 pub use self::peer::PeerConfiguration;
 pub use self::state::{PlaceError, StateConfiguration};
+pub use self::telemetry::TelemetryConfiguration;
 pub use self::tls::TlsConfiguration;
 
 /// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
@@ -58,6 +68,15 @@ pub struct Configuration {
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
+    /// What is written to the log, and how.
+    #[serde(default)]
+    pub log: LogConfiguration,
+    /// Where traces go.
+    #[serde(default)]
+    pub telemetry: TelemetryConfiguration,
+    /// The listener for who runs the gateway.
+    #[serde(default)]
+    pub operations: OperationsConfiguration,
 }
 
 /// Why a configuration cannot be used.
@@ -79,23 +98,72 @@ pub enum ConfigurationError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
+    /// The file with what the environment says is not a valid configuration.
+    #[error("{} with {variables} from the environment is not a gateway configuration: {source}", path.display())]
+    Overridden {
+        /// The file.
+        path: PathBuf,
+        /// Names of the variables.
+        variables: String,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A variable cannot stand in place of a key.
+    #[error("{name}: {reason}; write {PREFIX}KEY or {PREFIX}SECTION__KEY, in capitals")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `public_url` cannot be sealed into links.
     #[error("public_url must be an https URL with nothing after the host and port, but is {0}")]
     PublicUrl(Url),
+    /// `sample_ratio` is no share.
+    #[error("[telemetry] sample_ratio must be from 0.0 to 1.0, but is {0}")]
+    SampleRatio(f64),
 }
 
 impl Configuration {
     /// Reads a configuration and resolves its paths against the file's folder.
     pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
+        Self::load_with(path, [])
+    }
+
+    /// The same, where a variable such as `HEALTHCHAIN_GATEWAY__PEER__ENDPOINT` goes before the file's `endpoint` under `[peer]`.
+    pub fn load_with(
+        path: &Path,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigurationError> {
+        let malformed = |source| ConfigurationError::Malformed { path: path.to_owned(), source: Box::new(source) };
         let text = String::from_utf8_lossy(&read(path)?).into_owned();
-        let mut configuration: Self = toml::from_str(&text)
-            .map_err(|source| ConfigurationError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        let overrides = environment::overrides(variables);
+        let mut configuration: Self = if overrides.is_empty() {
+            // Not by way of a table, which would lose the lines that errors name.
+            toml::from_str(&text).map_err(malformed)?
+        } else {
+            let mut table: toml::Table = toml::from_str(&text).map_err(malformed)?;
+            overrides.iter().try_for_each(|variable| environment::apply(&mut table, variable))?;
+            table.try_into().map_err(|source| ConfigurationError::Overridden {
+                path: path.to_owned(),
+                variables: overrides.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+                source: Box::new(source),
+            })?
+        };
         configuration.resolve(path.parent().unwrap_or(Path::new(".")));
-        let url = &configuration.public_url;
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        let (url, ratio) = (&self.public_url, self.telemetry.sample_ratio);
         if url.scheme() != "https" || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(ConfigurationError::PublicUrl(url.clone()));
         }
-        Ok(configuration)
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(ConfigurationError::SampleRatio(ratio));
+        }
+        Ok(())
     }
 
     fn resolve(&mut self, folder: &Path) {
@@ -183,6 +251,54 @@ mod tests {
         for url in ["http://localhost:8443", "https://localhost:8443/base", "https://localhost?x=1"] {
             let (_folder, loaded) = load(&COMPLETE.replace("https://localhost:8443", url));
             assert!(matches!(loaded, Err(ConfigurationError::PublicUrl(_))), "{url}");
+        }
+    }
+
+    fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Configuration, ConfigurationError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(&file, text).unwrap();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Configuration::load_with(&file, variables)
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let variables = [
+            ("HEALTHCHAIN_GATEWAY__PEER__ENDPOINT", "https://peer:1"),
+            ("HEALTHCHAIN_GATEWAY__MAX_RECORD_BYTES", "5"),
+            ("HEALTHCHAIN_GATEWAY__ORGANISATIONS", "[]"),
+            ("PATH", "/bin"),
+        ];
+        let configuration = load_with(COMPLETE, &variables).unwrap();
+        assert_eq!(configuration.peer.endpoint, "https://peer:1");
+        assert_eq!(configuration.max_record_bytes, 5);
+        assert!(configuration.organisations.is_empty());
+    }
+
+    #[test]
+    fn a_variable_that_no_key_has_is_refused_by_name() {
+        for variable in ["HEALTHCHAIN_GATEWAY__COLOUR", "HEALTHCHAIN_GATEWAY__PEER__COLOUR", "HEALTHCHAIN_GATEWAY__"] {
+            let error = load_with(COMPLETE, &[(variable, "red")]).unwrap_err().to_string();
+            assert!(error.contains(variable), "{error}");
+        }
+        let error = load_with(COMPLETE, &[("HEALTHCHAIN_GATEWAY__MAX_RECORD_BYTES", "many")]).unwrap_err().to_string();
+        assert!(error.contains("max_record_bytes") && !error.contains("many\n"), "{error}");
+    }
+
+    #[test]
+    fn an_error_in_the_file_tells_its_line() {
+        let error = load_with("msp_id = 7", &[]).unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        let broken = [("HEALTHCHAIN_GATEWAY__MSP_ID", "HospitalMSP")];
+        assert!(load_with("listen = \n", &broken).unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn a_share_of_more_than_everything_is_refused() {
+        for ratio in ["-0.1", "1.5", "nan"] {
+            let loaded = load_with(COMPLETE, &[("HEALTHCHAIN_GATEWAY__TELEMETRY__SAMPLE_RATIO", ratio)]);
+            assert!(matches!(loaded, Err(ConfigurationError::SampleRatio(_))), "{ratio}");
         }
     }
 

@@ -65,7 +65,7 @@ async fn handle(gateway: &Gateway, notice: &Notice) {
         match seal_envelope(gateway, event.clone()).await {
             Ok(Sealing::NotAsked) => return,
             Ok(Sealing::TooLate) => return tracing::info!(transaction, "the opening is too old for an envelope"),
-            Ok(Sealing::Added(holder)) => return tracing::info!(transaction, ?holder, "envelope added"),
+            Ok(Sealing::Added(_)) => return tracing::info!(transaction, "envelope added"),
             Ok(Sealing::NotWanted(code)) => return tracing::info!(transaction, %code, "envelope not wanted any more"),
             Err(error) if attempt < TRIES && is_passing(&error) => {
                 tracing::debug!(transaction, %error, attempt, "sealing an envelope failed; trying again");

@@ -4,6 +4,7 @@
 //! [`ledger`] decides. The gateway encrypts ([`content`]), seals ([`sealing`]), stores ([`records`]) and fetches ([`contents`]); it
 //! never decides whether somebody may do something. A request runs http → [`use_cases`] → port → implementation.
 
+pub mod check;
 pub mod configuration;
 pub mod content;
 pub mod contents;
@@ -13,10 +14,13 @@ mod file_stamp;
 pub mod gateway;
 pub mod http;
 pub mod ledger;
+pub mod observe;
+pub mod operations;
 pub mod records;
 pub mod sealing;
 pub mod server;
 pub mod state;
+pub mod telemetry;
 pub mod tls;
 pub mod use_cases;
 pub mod wallet;

@@ -1,15 +1,15 @@
 //! `healthchain-gateway --config gateway.toml`: one organisation's REST gateway.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use healthchain_gateway::check::{self, Finding, Verdict};
 use healthchain_gateway::configuration::Configuration;
 use healthchain_gateway::server::{self, StartError};
+use healthchain_gateway::telemetry::Telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// One organisation's REST gateway to the Healthchain ledger.
 #[derive(Parser)]
@@ -18,31 +18,66 @@ struct Arguments {
     /// Configuration file (TOML); its relative paths start at its own folder.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Only load what the configuration names, say what is wrong with it, and end with 1 when something is.
+    #[arg(long)]
+    check: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.with_ansi(std::io::stderr().is_terminal()).init();
-    match run(&Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
-        }
+    let arguments = Arguments::parse();
+    let configuration = match Configuration::load_with(&arguments.config, environment()) {
+        Ok(configuration) => configuration,
+        Err(error) => return failed(&error),
+    };
+    if arguments.check {
+        return check(&configuration).await;
     }
+    let telemetry = match Telemetry::start(&configuration) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return failed(&error),
+    };
+    let ended = run(&configuration).await;
+    if let Err(error) = &ended {
+        tracing::error!("{error}");
+    }
+    telemetry.stop().await;
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), StartError> {
+async fn run(configuration: &Configuration) -> Result<(), StartError> {
     raise_file_limit();
-    let configuration = Configuration::load(&arguments.config)?;
-    let running = server::start(&configuration).await?;
+    let running = server::start(configuration).await?;
     tracing::info!(organisation = %configuration.msp_id, address = %running.address(), "listening");
     stop_signal().await;
     tracing::info!("stopping");
     running.stop().await;
     Ok(())
+}
+
+async fn check(configuration: &Configuration) -> ExitCode {
+    let findings = check::check(configuration).await;
+    for Finding { subject, verdict } in &findings {
+        match verdict {
+            Verdict::Good(about) if about.is_empty() => println!("ok       {subject}"),
+            Verdict::Good(about) => println!("ok       {subject}: {about}"),
+            Verdict::Missing(reason) => println!("missing  {subject}: {reason}"),
+            Verdict::Wrong(reason) => println!("WRONG    {subject}: {reason}"),
+        }
+    }
+    let wrong = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Wrong(_)));
+    if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// There is no log yet whose format is known.
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("healthchain-gateway: {error}");
+    ExitCode::FAILURE
+}
+
+/// Variables that are not Unicode are none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Every connection takes a file descriptor; what a shell allows by default is soon used up.

@@ -15,6 +15,11 @@ pub trait Records: Send + Sync {
 
     /// Writes and deletes a probe, so that a full or read-only store is noticed before a member notices it.
     fn check(&self) -> BoxFuture<'_, Result<(), RecordsError>>;
+
+    /// Bytes that are left in the store, where that is known.
+    fn room(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Why the store did not do what it was asked.

@@ -17,6 +17,7 @@ use crate::http::connections::{self, Limits};
 use crate::http::listener::TlsListener;
 use crate::http::router::router;
 use crate::ledger::fabric::FabricLedger;
+use crate::operations;
 use crate::records::RecordsError;
 use crate::records::object_store::ObjectRecords;
 use crate::sealing::SealingError;
@@ -40,6 +41,9 @@ pub enum StartError {
     /// A certificate, key or authority cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A certificate of the gateway's own is not good now.
+    #[error("{0}: {1}")]
+    Certificate(&'static str, String),
     /// TLS cannot be set up with the certificate and key.
     #[error("[tls] certificate and key: {0}; they must be one pair, PEM")]
     Rustls(#[from] rustls::Error),
@@ -89,7 +93,14 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     let listen = configuration.listen;
     let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
     let mut running = serve(Arc::clone(&gateway), listener, Limits::default());
-    running.tasks = vec![tokio::spawn(custodian::run(gateway)), tokio::spawn(retention::run(state))];
+    if let Some(address) = configuration.operations.listen {
+        let operations =
+            operations::listen(address, Arc::clone(&gateway), operations::certificates(configuration)).await;
+        let (address, serve) = operations.map_err(|error| StartError::Listen(address, error))?;
+        tracing::info!(%address, "serving /metrics");
+        running.tasks.push(tokio::spawn(serve));
+    }
+    running.tasks.extend([tokio::spawn(custodian::run(gateway)), tokio::spawn(retention::run(state))]);
     Ok(running)
 }
 
@@ -123,7 +134,7 @@ impl Running {
     }
 }
 
-async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
+pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
     let identity = &configuration.identity;
     let key = zeroize::Zeroizing::new(read(&identity.key)?);
     let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);

@@ -105,6 +105,12 @@ impl State {
         Ok(self.pool.begin_with(self.begin).await?)
     }
 
+    /// Asks the database for an answer.
+    pub async fn check(&self) -> Result<(), StateError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// Ends the connections, when those who use them have.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Code, Request, Response, Status};
+use tracing::Instrument as _;
+
+use crate::Stage;
 
 /// The first pause before a call is repeated; it doubles up to the longest.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -22,8 +25,44 @@ pub(crate) enum Repeat {
     UntilDeadline,
 }
 
-/// Calls within `limit`, attempts and pauses together.
+/// Target of the spans of calls, one a stage, for whoever makes traces of them.
+pub const SPANS: &str = "fabric_client::span";
+
+/// Calls within `limit`, attempts and pauses together. The call is a span, and how long it took a metric, by stage and outcome.
 pub(crate) async fn call<Q, A, F>(
+    stage: Stage,
+    limit: Duration,
+    repeat: Repeat,
+    request: Q,
+    attempt: impl FnMut(Request<Q>) -> F,
+) -> Result<A, Status>
+where
+    Q: Clone,
+    F: Future<Output = Result<Response<A>, Status>>,
+{
+    let name = stage.name();
+    let span = tracing::info_span!(
+        target: SPANS, "fabric", otel.name = %format_args!("fabric {name}"), stage = name, outcome = tracing::field::Empty
+    );
+    let begun = Instant::now();
+    let result = attempts(limit, repeat, request, attempt).instrument(span.clone()).await;
+    let outcome = result.as_ref().map_or_else(|status| outcome(status.code()), |_| "ok");
+    span.record("outcome", outcome);
+    metrics::histogram!("fabric_client_stage_seconds", "stage" => name, "outcome" => outcome).record(begun.elapsed());
+    result
+}
+
+/// The few kinds of failure that one looks at apart.
+fn outcome(code: Code) -> &'static str {
+    match code {
+        Code::Unavailable => "unavailable",
+        Code::DeadlineExceeded => "deadline-exceeded",
+        Code::Aborted => "aborted",
+        _ => "failed",
+    }
+}
+
+async fn attempts<Q, A, F>(
     limit: Duration,
     repeat: Repeat,
     request: Q,

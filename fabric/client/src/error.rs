@@ -28,6 +28,20 @@ pub enum Stage {
     ChaincodeEvents,
 }
 
+impl Stage {
+    /// As logs, traces and metrics call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Evaluate => "evaluate",
+            Self::Endorse => "endorse",
+            Self::Submit => "submit",
+            Self::CommitStatus => "commit-status",
+            Self::Commit => "commit",
+            Self::ChaincodeEvents => "chaincode-events",
+        }
+    }
+}
+
 /// One peer's or orderer's part in a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorDetail {

@@ -34,6 +34,7 @@ mod events;
 mod proposal;
 mod transaction;
 
+pub use call::SPANS;
 pub use client::{Client, Deadlines};
 pub use connection::{ConnectError, ConnectOptions, Connection};
 pub use contract::Contract;

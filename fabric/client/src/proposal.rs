@@ -96,7 +96,7 @@ impl Proposal {
             let mut gateway = client.connection.gateway();
             async move { gateway.evaluate(request).await }
         };
-        let answer = call(client.deadlines.evaluate, Repeat::Once, request, attempt)
+        let answer = call(Stage::Evaluate, client.deadlines.evaluate, Repeat::Once, request, attempt)
             .await
             .map_err(|status| self.failed(Stage::Evaluate, &status))?;
         Ok(answer.result.map(|result| result.payload).unwrap_or_default())
@@ -116,7 +116,7 @@ impl Proposal {
             let mut gateway = client.connection.gateway();
             async move { gateway.endorse(request).await }
         };
-        let answer = call(client.deadlines.endorse, Repeat::Once, request, attempt)
+        let answer = call(Stage::Endorse, client.deadlines.endorse, Repeat::Once, request, attempt)
             .await
             .map_err(|status| self.failed(Stage::Endorse, &status))?;
         Endorsed::new(self.contract.clone(), self.transaction_id.clone(), &signed, answer.prepared_transaction)

@@ -83,7 +83,7 @@ impl Endorsed {
             let mut gateway = client.connection.gateway();
             async move { gateway.submit(request).await }
         };
-        call(client.deadlines.submit, Repeat::Never, request, attempt)
+        call(Stage::Submit, client.deadlines.submit, Repeat::Never, request, attempt)
             .await
             .map_err(|status| failed(&self.contract, Stage::Submit, &self.transaction_id, &status))?;
         Ok(self.submitted())
@@ -163,9 +163,15 @@ impl Submitted {
             let mut gateway = client.connection.gateway();
             async move { gateway.commit_status(request).await }
         };
-        let answer = call(limit, Repeat::UntilDeadline, SignedCommitStatusRequest { request, signature }, attempt)
-            .await
-            .map_err(|status| failed(&self.contract, Stage::CommitStatus, &self.transaction_id, &status))?;
+        let answer = call(
+            Stage::CommitStatus,
+            limit,
+            Repeat::UntilDeadline,
+            SignedCommitStatusRequest { request, signature },
+            attempt,
+        )
+        .await
+        .map_err(|status| failed(&self.contract, Stage::CommitStatus, &self.transaction_id, &status))?;
         Ok(Committed {
             transaction_id: self.transaction_id.clone(),
             block_number: answer.block_number,

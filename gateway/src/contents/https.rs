@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use super::{ContentRequest, Contents, ContentsError};
 use crate::configuration::Configuration;
+use crate::observe::observe;
+use crate::telemetry::trace_headers;
 use crate::tls::{OwnCertificate, TlsError, roots};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl HttpsContents {
 
 impl Contents for HttpsContents {
     fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<Bytes, ContentsError>> {
-        Box::pin(async move {
+        Box::pin(observe("contents", "fetch", async move {
             let publisher = request.publisher.to_owned();
             let Some(client) = self.clients.get(request.publisher) else {
                 return Err(ContentsError::UnknownOrganisation(publisher));
@@ -67,7 +69,8 @@ impl Contents for HttpsContents {
             let mut url = request.url.clone();
             url.query_pairs_mut().append_pair("opening", request.opening);
 
-            let response = client.get(url).send().await.map_err(|error| unreachable(&error))?;
+            let response =
+                client.get(url).headers(trace_headers()).send().await.map_err(|error| unreachable(&error))?;
             let status = response.status();
             if status.is_success() {
                 let length = usize::try_from(request.length).unwrap_or(usize::MAX);
@@ -83,7 +86,7 @@ impl Contents for HttpsContents {
                 Some(code) if !status.is_server_error() => Err(ContentsError::Refused(publisher, code.to_owned())),
                 code => Err(ContentsError::Unreachable(publisher, code.unwrap_or(status.as_str()).to_owned())),
             }
-        })
+        }))
     }
 }
 

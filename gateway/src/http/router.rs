@@ -19,11 +19,13 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::body_time::bound_body_time;
 use super::linger::linger;
+use super::observe::observe;
 use super::openapi;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::operations::LatestReadiness;
 use super::routes::{audit, consents, contents, links, members, openings, operations, organisations};
 use crate::gateway::Gateway;
+use crate::telemetry::{SPANS, continue_trace};
 
 /// Largest body of a route that takes JSON, in bytes.
 const JSON_BYTES: usize = 64 << 10;
@@ -69,6 +71,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(Extension(Arc::new(LatestReadiness::default())))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(axum::middleware::from_fn(observe))
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
@@ -87,7 +90,13 @@ pub fn openapi_document() -> Value {
 fn span(request: &Request) -> tracing::Span {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or("none");
-    tracing::info_span!("request", method = %request.method(), route, id)
+    let method = request.method();
+    let span = tracing::info_span!(
+        target: SPANS, "request",
+        otel.name = %format_args!("{method} {route}"), otel.kind = "server", %method, route, id, status = tracing::field::Empty
+    );
+    continue_trace(&span, request.headers());
+    span
 }
 
 fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {

@@ -11,6 +11,7 @@ use futures::stream::BoxStream;
 
 use super::{Ledger, LedgerFailure, Notice, Position, Start};
 use crate::configuration::{Configuration, read};
+use crate::observe::observe;
 use crate::server::StartError;
 
 /// How often a transaction that lost against others is endorsed anew.
@@ -60,13 +61,13 @@ impl Ledger for FabricLedger {
         function: &'a str,
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>> {
-        Box::pin(async move {
+        Box::pin(observe("ledger", "evaluate", async move {
             // Only the own organisation's peer: with no name here, Fabric lets another organisation's answer when the own one fails,
             // and that one could answer what it likes.
             let question =
                 self.contract(signer).proposal(function, arguments).endorsing_organisations([signer.msp_id()]);
             question.evaluate().await.map_err(|error| failure(&error))
-        })
+        }))
     }
 
     fn submit<'a>(
@@ -75,7 +76,7 @@ impl Ledger for FabricLedger {
         function: &'a str,
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>> {
-        Box::pin(async move {
+        Box::pin(observe("ledger", "submit", async move {
             let contract = self.contract(signer);
             let mut retries = 0;
             loop {
@@ -87,7 +88,7 @@ impl Ledger for FabricLedger {
                     answer => return answer.map_err(|error| failure(&error)),
                 }
             }
-        })
+        }))
     }
 
     fn events(&self, signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>> {

@@ -1,6 +1,6 @@
 //! Any store that the `object_store` crate speaks to; by default a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,17 +9,20 @@ use object_store::local::LocalFileSystem;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _};
 
 use super::{Records, RecordsError};
+use crate::observe::observe;
 
 /// Records as objects named by random UUIDs.
 #[derive(Debug, Clone)]
 pub struct ObjectRecords {
     store: Arc<dyn ObjectStore>,
+    /// On this machine's disk.
+    folder: Option<PathBuf>,
 }
 
 impl ObjectRecords {
     /// Records in any object store.
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store }
+        Self { store, folder: None }
     }
 
     /// Records in a local folder, which is made when it does not exist. A stored record is on disk before it is acknowledged.
@@ -27,24 +30,24 @@ impl ObjectRecords {
         std::fs::create_dir_all(folder)
             .map_err(|error| RecordsError::Unavailable(format!("{}: {error}", folder.display())))?;
         let store = LocalFileSystem::new_with_prefix(folder).map_err(failure)?.with_fsync(true);
-        Ok(Self::new(Arc::new(store)))
+        Ok(Self { folder: Some(folder.to_owned()), ..Self::new(Arc::new(store)) })
     }
 }
 
 impl Records for ObjectRecords {
     fn store(&self, content: Bytes) -> BoxFuture<'_, Result<String, RecordsError>> {
-        Box::pin(async move {
+        Box::pin(observe("records", "store", async move {
             let name = uuid::Uuid::new_v4().simple().to_string();
             self.store.put(&object_store::path::Path::from(name.as_str()), content.into()).await.map_err(failure)?;
             Ok(name)
-        })
+        }))
     }
 
     fn fetch<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Bytes, RecordsError>> {
-        Box::pin(async move {
+        Box::pin(observe("records", "fetch", async move {
             let path = object_store::path::Path::from(name);
             self.store.get(&path).await.map_err(failure)?.bytes().await.map_err(failure)
-        })
+        }))
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), RecordsError>> {
@@ -53,6 +56,11 @@ impl Records for ObjectRecords {
             self.store.put(&probe, Bytes::from_static(b"probe").into()).await.map_err(failure)?;
             self.store.delete(&probe).await.map_err(failure)
         })
+    }
+
+    fn room(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.folder.as_deref()?).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

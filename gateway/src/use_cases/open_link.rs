@@ -13,6 +13,7 @@ use crate::content::{Payload, content_bytes_at_most, content_hash};
 use crate::contents::{ContentRequest, ContentsError};
 use crate::failure::Failure;
 use crate::gateway::{Gateway, content_url, unseal};
+use crate::telemetry::SPANS;
 use crate::wallet::WalletMember;
 
 /// First pause between two looks for an envelope; each further one is twice as long, up to the longest.
@@ -32,6 +33,7 @@ pub struct OpenedRecord {
 
 /// Opens a link for a member. The ledger's decision is committed before anything is fetched, and a denial is a failure that
 /// carries it.
+#[tracing::instrument(target = SPANS, skip_all)]
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
     let links = LinksClient::new(gateway.contract(&member.signer));
     let Opened { opening, envelope } = links.open(call).await?;

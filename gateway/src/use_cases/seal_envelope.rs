@@ -10,6 +10,7 @@ use healthchain_rules::{Decision, Holder, LedgerEvent, RefusalCode};
 use super::{distance, now, seal_for};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::telemetry::SPANS;
 
 /// How old an opening may be for an envelope to be sealed. As its time is the opener's, it may also lie this far in the future.
 pub const OPENING_AGE: Duration = Duration::from_secs(10 * 60);
@@ -28,6 +29,7 @@ pub enum Sealing {
 }
 
 /// Does what an event asks of the publisher's gateway.
+#[tracing::instrument(target = SPANS, skip_all)]
 pub async fn seal_envelope(gateway: &Gateway, event: LedgerEvent) -> Result<Sealing, Failure> {
     let Act::Opening(OpeningAct::LinkOpened { publisher: Some(publisher), .. }) = event.entry.act else {
         return Ok(Sealing::NotAsked);

@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::{distance, now};
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
+use crate::telemetry::SPANS;
 
 /// How old an opening may be. As its time is the opener's, it may also lie this far in the future.
 pub const OPENING_AGE: Duration = Duration::from_secs(5 * 60);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The encrypted content of a version, for another organisation's gateway.
+#[tracing::instrument(target = SPANS, skip_all)]
 pub async fn serve_content(
     gateway: &Gateway,
     asking: &MspId,

@@ -10,6 +10,7 @@ use super::{busy, seal_for};
 use crate::content::{ContentKey, Payload, content_hash};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::telemetry::SPANS;
 use crate::wallet::WalletMember;
 
 /// Version of a link that is published anew.
@@ -67,6 +68,7 @@ pub async fn may_share(
 }
 
 /// Publishes a record, after [`may_share`] for its patient and category.
+#[tracing::instrument(target = SPANS, skip_all)]
 pub async fn share_link(
     gateway: &Gateway,
     member: &WalletMember,

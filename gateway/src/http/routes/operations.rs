@@ -31,8 +31,14 @@ pub(crate) struct ReadinessReport {
     ready: bool,
     /// The organisation's peer.
     peer: String,
+    /// The chaincode, as that peer reaches it.
+    chaincode: String,
     /// The record store.
     records: String,
+    /// The database of the gateway's state.
+    state: String,
+    /// Room for records on disk.
+    disk: String,
     /// The channel's height at that peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<u64>,
@@ -43,7 +49,7 @@ pub(crate) struct ReadinessReport {
 pub(crate) struct LatestReadiness(Mutex<Option<(Instant, Readiness)>>);
 
 impl LatestReadiness {
-    async fn of(&self, gateway: &Gateway) -> Readiness {
+    pub(crate) async fn of(&self, gateway: &Gateway) -> Readiness {
         // Held while the dependencies are asked: whoever comes meanwhile waits for the same answer.
         let mut latest = self.0.lock().await;
         if let Some((at, readiness)) = &*latest
@@ -52,8 +58,10 @@ impl LatestReadiness {
             return readiness.clone();
         }
         let readiness = check_readiness(gateway).await;
-        if readiness.peer.is_err() || readiness.records.is_err() {
-            tracing::warn!(peer = ?readiness.peer, records = ?readiness.records, "not ready");
+        for (dependency, reason) in readiness.dependencies() {
+            if let Some(reason) = reason {
+                tracing::warn!(dependency, reason, "not ready");
+            }
         }
         *latest = Some((Instant::now(), readiness.clone()));
         readiness
@@ -77,15 +85,19 @@ pub(crate) async fn readyz(
     State(gateway): State<Arc<Gateway>>,
     Extension(latest): Extension<Arc<LatestReadiness>>,
 ) -> (StatusCode, Json<ReadinessReport>) {
-    let Readiness { peer, records } = latest.of(&gateway).await;
-    let ready = peer.is_ok() && records.is_ok();
+    let readiness = latest.of(&gateway).await;
+    let ready = readiness.is_ready();
     // The route asks for no certificate: which dependency fails is said, its addresses and paths stay in the log.
-    let state = |works: bool, remedy: &str| if works { "ok".to_owned() } else { format!("unavailable: {remedy}") };
+    let [peer, chaincode, records, state, disk] = readiness.dependencies().map(|(_, why)| why.is_none());
+    let told = |works: bool, remedy: &str| if works { "ok".to_owned() } else { format!("unavailable: {remedy}") };
     let report = ReadinessReport {
         ready,
-        peer: state(peer.is_ok(), "the peer does not answer; the gateway's log says why"),
-        records: state(records.is_ok(), "the record store cannot be written; the gateway's log says why"),
-        height: peer.ok(),
+        peer: told(peer, "the peer does not answer; the gateway's log says why"),
+        chaincode: told(chaincode, "the chaincode does not answer; the gateway's log says why"),
+        records: told(records, "the record store cannot be written; the gateway's log says why"),
+        state: told(state, "the state database does not answer; the gateway's log says why"),
+        disk: told(disk, "too little room is left for records; the gateway's log says how much"),
+        height: readiness.peer.ok(),
     };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(report))
 }
