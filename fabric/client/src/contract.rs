@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_contract::Transact;
+use fabric_msp::Creator;
 
-use crate::{Client, Error, Proposal};
+use crate::{Client, Error, Proposal, UnsignedProposal};
 
 /// A chaincode on a channel, called by one identity. Clones are cheap.
 #[derive(Debug, Clone)]
@@ -75,7 +76,12 @@ impl Contract {
 
     /// A call in stages.
     pub fn proposal(&self, function: &str, arguments: Vec<Vec<u8>>) -> Proposal {
-        Proposal::new(self.clone(), function, arguments)
+        Proposal::new(self.clone(), self.0.client.identity.creator(), function, arguments)
+    }
+
+    /// A call in stages by somebody whose key is elsewhere; this client hands on what is signed there.
+    pub fn unsigned_proposal(&self, creator: &Creator, function: &str, arguments: Vec<Vec<u8>>) -> UnsignedProposal {
+        Proposal::new(self.clone(), creator, function, arguments).unsigned(creator.clone())
     }
 }
 

@@ -23,14 +23,18 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Somebody whose key is elsewhere signs [`UnsignedProposal`] and [`UnsignedTransaction`] there, and the client hands them on.
+//!
 //! A failure is an [`Error`] that names its [`Stage`], so that the caller knows whether the ledger may have changed.
 
 mod call;
 mod client;
 mod connection;
 mod contract;
+mod detached;
 mod error;
 mod events;
+mod prepared;
 mod proposal;
 mod transaction;
 
@@ -38,10 +42,12 @@ pub use call::SPANS;
 pub use client::{Client, Deadlines};
 pub use connection::{ConnectError, ConnectOptions, Connection};
 pub use contract::Contract;
+pub use detached::{SignedProposal, UnsignedProposal, UnsignedTransaction};
 pub use error::{Error, ErrorDetail, Stage};
 pub use events::{ChaincodeEvent, From};
 pub use fabric_protos::common::BlockchainInfo;
 pub use fabric_protos::protos::TxValidationCode;
+pub use prepared::Unreadable;
 pub use proposal::Proposal;
 pub use tonic::Code;
 pub use transaction::{Committed, Endorsed, Submitted};

@@ -1,21 +1,20 @@
-//! What is proposed to the endorsers, and its signature.
+//! What is proposed to the endorsers.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fabric_msp::Creator;
 use fabric_protos::common::{ChannelHeader, Header, HeaderType, SignatureHeader};
-use fabric_protos::gateway::{EndorseRequest, EvaluateRequest};
 use fabric_protos::protos::chaincode_spec::Type;
 use fabric_protos::protos::{
     ChaincodeHeaderExtension, ChaincodeId, ChaincodeInput, ChaincodeInvocationSpec, ChaincodeProposalPayload,
-    ChaincodeSpec, Proposal as ProposalMessage, SignedProposal,
+    ChaincodeSpec, Proposal as ProposalMessage,
 };
 use openssl::sha::Sha256;
 use prost::Message;
 use prost_types::Timestamp;
-use tonic::{Code, Status};
 
-use crate::call::{Repeat, call};
+use crate::detached::{SignedProposal, UnsignedProposal};
 use crate::{Contract, Endorsed, Error, Stage};
 
 const NONCE_LENGTH: usize = 24;
@@ -32,20 +31,13 @@ pub struct Proposal {
     transaction_id: String,
 }
 
-/// The parts of a proposal that its transaction must repeat.
-pub(crate) struct Signed {
-    pub(crate) message: SignedProposal,
-    pub(crate) header: Header,
-    pub(crate) input: Vec<u8>,
-}
-
 impl Proposal {
-    pub(crate) fn new(contract: Contract, function: &str, mut arguments: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn new(contract: Contract, creator: &Creator, function: &str, mut arguments: Vec<Vec<u8>>) -> Self {
         let mut nonce = vec![0; NONCE_LENGTH];
         openssl::rand::rand_bytes(&mut nonce).expect("the system has randomness");
         arguments.insert(0, function.as_bytes().to_vec());
         Self {
-            transaction_id: transaction_id(&nonce, contract.client().identity.serialized()),
+            transaction_id: transaction_id(&nonce, creator.serialized()),
             contract,
             arguments,
             transient: BTreeMap::new(),
@@ -84,55 +76,26 @@ impl Proposal {
 
     /// Runs the chaincode on one peer and returns its answer; nothing is written.
     pub async fn evaluate(self) -> Result<Vec<u8>, Error> {
-        let client = self.contract.client().clone();
-        let signed = self.signed().await.map_err(|status| self.failed(Stage::Evaluate, &status))?;
-        let request = EvaluateRequest {
-            transaction_id: self.transaction_id.clone(),
-            channel_id: self.contract.channel().to_owned(),
-            proposed_transaction: Some(signed.message),
-            target_organizations: self.organisations.clone(),
-        };
-        let attempt = |request| {
-            let mut gateway = client.connection.gateway();
-            async move { gateway.evaluate(request).await }
-        };
-        let answer = call(Stage::Evaluate, client.deadlines.evaluate, Repeat::Once, request, attempt)
-            .await
-            .map_err(|status| self.failed(Stage::Evaluate, &status))?;
-        Ok(answer.result.map(|result| result.payload).unwrap_or_default())
+        self.signed(Stage::Evaluate).await?.evaluate().await
     }
 
     /// Collects the endorsements that the policy asks for.
     pub async fn endorse(self) -> Result<Endorsed, Error> {
-        let client = self.contract.client().clone();
-        let signed = self.signed().await.map_err(|status| self.failed(Stage::Endorse, &status))?;
-        let request = EndorseRequest {
-            transaction_id: self.transaction_id.clone(),
-            channel_id: self.contract.channel().to_owned(),
-            proposed_transaction: Some(signed.message.clone()),
-            endorsing_organizations: self.organisations.clone(),
-        };
-        let attempt = |request| {
-            let mut gateway = client.connection.gateway();
-            async move { gateway.endorse(request).await }
-        };
-        let answer = call(Stage::Endorse, client.deadlines.endorse, Repeat::Once, request, attempt)
-            .await
-            .map_err(|status| self.failed(Stage::Endorse, &status))?;
-        Endorsed::new(self.contract.clone(), self.transaction_id.clone(), &signed, answer.prepared_transaction)
-            .await
-            .map_err(|reason| Error::own(Stage::Endorse, Code::Internal, Some(&self.transaction_id), reason))
+        self.signed(Stage::Endorse).await?.endorse().await?.signed_here().await
     }
 
-    pub(crate) async fn signed(&self) -> Result<Signed, Status> {
-        let client = self.contract.client();
-        let (proposal_bytes, header, input) = self.encoded(client.identity.serialized());
-        let signature = client.sign(&proposal_bytes).await?;
-        Ok(Signed { message: SignedProposal { proposal_bytes, signature }, header, input })
+    async fn signed(self, stage: Stage) -> Result<SignedProposal, Error> {
+        let creator = self.contract.client().identity.creator().clone();
+        self.unsigned(creator).signed_here(stage).await
     }
 
-    /// The proposal's bytes, and of them the header and the chaincode's input.
-    fn encoded(&self, creator: &[u8]) -> (Vec<u8>, Header, Vec<u8>) {
+    /// The bytes that the creator, who is the one that [`Proposal::new`] was given, has to sign.
+    pub(crate) fn unsigned(self, creator: Creator) -> UnsignedProposal {
+        let bytes = self.encoded(creator.serialized());
+        UnsignedProposal::new(self.contract, creator, bytes, self.transaction_id, self.organisations)
+    }
+
+    fn encoded(&self, creator: &[u8]) -> Vec<u8> {
         let chaincode = ChaincodeId { name: self.contract.chaincode().to_owned(), ..ChaincodeId::default() };
         let channel_header = ChannelHeader {
             r#type: HeaderType::EndorserTransaction.into(),
@@ -156,14 +119,9 @@ impl Proposal {
             }),
         }
         .encode_to_vec();
-        let payload = ChaincodeProposalPayload { input: input.clone(), transient_map: self.transient.clone() };
-        let proposal =
-            ProposalMessage { header: header.encode_to_vec(), payload: payload.encode_to_vec(), extension: Vec::new() };
-        (proposal.encode_to_vec(), header, input)
-    }
-
-    fn failed(&self, stage: Stage, status: &Status) -> Error {
-        Error::from_status(stage, Some(&self.transaction_id), status, self.contract.client().connection.endpoint())
+        let payload = ChaincodeProposalPayload { input, transient_map: self.transient.clone() };
+        ProposalMessage { header: header.encode_to_vec(), payload: payload.encode_to_vec(), extension: Vec::new() }
+            .encode_to_vec()
     }
 }
 
@@ -173,7 +131,7 @@ fn timestamp(time: SystemTime) -> Timestamp {
 }
 
 /// Hexadecimal SHA-256 of nonce and creator.
-fn transaction_id(nonce: &[u8], creator: &[u8]) -> String {
+pub(crate) fn transaction_id(nonce: &[u8], creator: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(nonce);
     hash.update(creator);
@@ -211,6 +169,6 @@ mod tests {
         proposal.transaction_id = transaction_id(&proposal.nonce, &creator);
 
         assert_eq!(golden.next(), Some(proposal.transaction_id()));
-        assert_eq!(golden.next(), Some(hex::encode(proposal.encoded(&creator).0).as_str()));
+        assert_eq!(golden.next(), Some(hex::encode(proposal.encoded(&creator)).as_str()));
     }
 }

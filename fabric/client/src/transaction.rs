@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use fabric_protos::common::{Envelope, Payload};
+use fabric_protos::common::Envelope;
 use fabric_protos::gateway::{CommitStatusRequest, SignedCommitStatusRequest, SubmitRequest};
-use fabric_protos::protos::{
-    ChaincodeAction, ChaincodeActionPayload, ChaincodeProposalPayload, ProposalResponsePayload, Transaction,
-    TxValidationCode,
-};
-use fabric_protos::rwset::TxReadWriteSet;
+use fabric_protos::protos::TxValidationCode;
 use prost::Message;
 use tonic::{Code, Status};
 
 use crate::call::{Repeat, call};
-use crate::proposal::Signed;
 use crate::{Contract, Error, Stage};
 
 /// Endorsed as the policy asks, signed, not yet handed over.
@@ -44,20 +39,14 @@ pub struct Committed {
 }
 
 impl Endorsed {
-    /// Signs the transaction that the gateway peer prepared, after making sure that it is the one that was proposed.
-    pub(crate) async fn new(
+    pub(crate) fn new(
         contract: Contract,
         transaction_id: String,
-        proposed: &Signed,
-        prepared: Option<Envelope>,
-    ) -> Result<Self, String> {
-        let mut envelope = prepared.ok_or("the peer returned no prepared transaction")?;
-        let action = prepared_action(&envelope, proposed)?;
-        envelope.signature =
-            contract.client().sign(&envelope.payload).await.map_err(|status| status.message().to_owned())?;
-        let writes_private_data = writes_private_data(&action)?;
-        let result = action.response.ok_or("the prepared transaction has no chaincode response")?.payload;
-        Ok(Self { contract, transaction_id, envelope, result, writes_private_data })
+        envelope: Envelope,
+        result: Vec<u8>,
+        writes_private_data: bool,
+    ) -> Self {
+        Self { contract, transaction_id, envelope, result, writes_private_data }
     }
 
     /// The transaction's id: 64 hexadecimal digits.
@@ -109,6 +98,15 @@ impl Endorsed {
             }
             tracing::warn!(transaction = self.transaction_id, %error, "submit without an answer: looking the transaction up");
         }
+        self.look_up(handed_over).await
+    }
+
+    /// As [`commit`](Self::commit), for a transaction that may have been handed over before: it is looked up first.
+    pub async fn resume(self) -> Result<Committed, Error> {
+        self.look_up(Ok(())).await
+    }
+
+    async fn look_up(self, handed_over: Result<(), Error>) -> Result<Committed, Error> {
         match self.submitted().status_within(self.contract.client().deadlines.lookup).await {
             Ok(committed) => return committed.valid(),
             Err(unknown) if !is_worth_repeating(&unknown) => return Err(unknown),
@@ -221,36 +219,6 @@ fn is_worth_repeating(lookup: &Error) -> bool {
     lookup.is_transport() || matches!(lookup.code(), Code::DeadlineExceeded | Code::Unavailable | Code::Cancelled)
 }
 
-fn failed(contract: &Contract, stage: Stage, transaction_id: &str, status: &Status) -> Error {
+pub(crate) fn failed(contract: &Contract, stage: Stage, transaction_id: &str, status: &Status) -> Error {
     Error::from_status(stage, Some(transaction_id), status, contract.client().connection.endpoint())
-}
-
-/// What the endorsers agreed on within a prepared transaction. A peer that slips in another transaction gets no signature.
-fn prepared_action(envelope: &Envelope, proposed: &Signed) -> Result<ChaincodeAction, String> {
-    let unreadable = |error: prost::DecodeError| format!("the prepared transaction cannot be decoded: {error}");
-    let payload = Payload::decode(envelope.payload.as_slice()).map_err(unreadable)?;
-    let transaction = Transaction::decode(payload.data.as_slice()).map_err(unreadable)?;
-    let [action] = transaction.actions.as_slice() else {
-        return Err(format!("the prepared transaction has {} actions, one is asked for", transaction.actions.len()));
-    };
-    let action_payload = ChaincodeActionPayload::decode(action.payload.as_slice()).map_err(unreadable)?;
-    let proposal =
-        ChaincodeProposalPayload::decode(action_payload.chaincode_proposal_payload.as_slice()).map_err(unreadable)?;
-    if payload.header.as_ref() != Some(&proposed.header)
-        || action.header != proposed.header.signature_header
-        || proposal.input != proposed.input
-    {
-        return Err("the peer prepared another transaction than was proposed; it was not signed".to_owned());
-    }
-    let endorsed = action_payload.action.ok_or("the prepared transaction has no endorsed action")?;
-    let response =
-        ProposalResponsePayload::decode(endorsed.proposal_response_payload.as_slice()).map_err(unreadable)?;
-    ChaincodeAction::decode(response.extension.as_slice()).map_err(unreadable)
-}
-
-fn writes_private_data(action: &ChaincodeAction) -> Result<bool, String> {
-    let sets = TxReadWriteSet::decode(action.results.as_slice())
-        .map_err(|error| format!("the prepared transaction's read-write set cannot be decoded: {error}"))?;
-    let mut collections = sets.ns_rwset.iter().flat_map(|namespace| &namespace.collection_hashed_rwset);
-    Ok(collections.any(|collection| !collection.pvt_rwset_hash.is_empty()))
 }

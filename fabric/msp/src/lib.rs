@@ -1,6 +1,7 @@
 //! Fabric identities: certificates, MSP folders, NodeOUs, signature policies, issuing.
 //!
-//! - [`SigningIdentity`] signs as a member of an organisation; [`Msps`] recognises and judges what others signed.
+//! - [`SigningIdentity`] signs as a member of an organisation; a [`Creator`] is one whose key is elsewhere; [`Msps`] recognises and
+//!   judges what others signed.
 //! - [`policy`] reads and evaluates signature policies such as `OutOf(2, 'A.peer', 'B.peer', 'C.peer')`.
 //! - [`issue`] makes authorities, certificates, keys and the MSP folders that Fabric's own programs read.
 //!
@@ -8,6 +9,7 @@
 
 mod certificate;
 mod chain;
+mod creator;
 mod der;
 mod folder;
 mod identity;
@@ -20,6 +22,7 @@ mod signature;
 mod signing;
 
 pub use certificate::{Certificate, CertificateError, key_hash};
+pub use creator::Creator;
 pub use folder::FolderError;
 pub use identity::{Identity, IdentityError, Invalidity, Msps, SignatureError};
 pub use msp::{Msp, MspError};

@@ -42,6 +42,36 @@ fn verify_ecdsa(key: &PKey<Public>, message: &[u8], signature: &[u8]) -> Result<
     }
 }
 
+/// A signature in the form that Fabric wants, made of whatever form a signer gives: DER or IEEE P1363 (`r ‖ s`, as WebCrypto and
+/// JWS have it), S low or high. One that is not of this key and message is refused.
+pub(crate) fn accept(key: &PKey<Public>, message: &[u8], signature: &[u8]) -> Result<Vec<u8>, SignatureError> {
+    if key.id() != Id::EC {
+        return verify(key, message, signature).map(|()| signature.to_vec());
+    }
+    let ec_key = key.ec_key().map_err(|_| SignatureError::KeyAlgorithm)?;
+    // Bytes that could be read as both are what verifies.
+    let forms = [from_p1363(&ec_key, signature), EcdsaSig::from_der(signature).ok()];
+    let mut refusal = SignatureError::Malformed;
+    for form in forms.into_iter().flatten() {
+        let normal = low(&form, &ec_key).and_then(|form| form.to_der()).map_err(|_| SignatureError::Wrong)?;
+        match verify(key, message, &normal) {
+            Ok(()) => return Ok(normal),
+            Err(error) => refusal = error,
+        }
+    }
+    Err(refusal)
+}
+
+/// `r ‖ s`, each as long as the curve's order.
+fn from_p1363<T: HasParams>(key: &EcKeyRef<T>, signature: &[u8]) -> Option<EcdsaSig> {
+    let number = order(key).ok()?.num_bytes() as usize;
+    if signature.len() != 2 * number {
+        return None;
+    }
+    let (r, s) = signature.split_at(number);
+    EcdsaSig::from_private_components(BigNum::from_slice(r).ok()?, BigNum::from_slice(s).ok()?).ok()
+}
+
 /// The same signature in its low form, as DER.
 pub(crate) fn to_low_s<T: HasParams>(signature: &[u8], key: &PKey<T>) -> Result<Vec<u8>, ErrorStack> {
     low(&EcdsaSig::from_der(signature)?, &*key.ec_key()?)?.to_der()
@@ -110,6 +140,48 @@ mod tests {
         assert!(parsed.verify(&sha256(b"message"), &key.ec_key().unwrap()).unwrap());
         assert_eq!(verify(&public, b"message", &high), Err(SignatureError::HighS));
         assert_eq!(to_low_s(&high, &key).unwrap(), low);
+    }
+
+    fn p1363(signature: &[u8], length: i32) -> Vec<u8> {
+        let parsed = EcdsaSig::from_der(signature).unwrap();
+        [parsed.r().to_vec_padded(length).unwrap(), parsed.s().to_vec_padded(length).unwrap()].concat()
+    }
+
+    #[test]
+    fn a_signature_from_elsewhere_is_taken_in_any_form_and_given_on_in_one() {
+        for (curve, length) in [(Nid::X9_62_PRIME256V1, 32), (Nid::SECP384R1, 48)] {
+            let (key, public) = pair(curve);
+            for round in 0..32u8 {
+                let low = sign(&key, &[round]).unwrap();
+                let high = to_high_s(&low, &key);
+                for form in [p1363(&low, length), p1363(&high, length), high, low.clone()] {
+                    assert_eq!(accept(&public, &[round], &form), Ok(low.clone()), "{}", hex::encode(form));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_from_elsewhere_that_is_none_is_refused() {
+        let (key, public) = pair(Nid::X9_62_PRIME256V1);
+        let (_, stranger) = pair(Nid::X9_62_PRIME256V1);
+        let der = sign(&key, b"message").unwrap();
+        for signature in [der.clone(), p1363(&der, 32)] {
+            assert_eq!(accept(&public, b"other", &signature), Err(SignatureError::Wrong));
+            assert_eq!(accept(&stranger, b"message", &signature), Err(SignatureError::Wrong));
+        }
+        // Of a longer curve, cut, empty; of zeros, of nothing but ones.
+        for garbage in [p1363(&der, 48), der[1..].to_vec(), vec![]] {
+            assert_eq!(
+                accept(&public, b"message", &garbage),
+                Err(SignatureError::Malformed),
+                "{}",
+                hex::encode(garbage)
+            );
+        }
+        for worthless in [vec![0; 64], vec![0xff; 64], vec![0x30, 6, 2, 1, 0, 2, 1, 0]] {
+            assert_eq!(accept(&public, b"message", &worthless), Err(SignatureError::Wrong));
+        }
     }
 
     #[test]

@@ -4,23 +4,19 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use fabric_protos::msp::SerializedIdentity;
 use openssl::ecdsa::EcdsaSig;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;
-use prost::Message;
 
-use crate::{Certificate, CertificateError, folder, signature};
+use crate::{Certificate, CertificateError, Creator, folder, signature};
 
 /// A member of an organisation who can sign. Clones are cheap; the key is never shown.
 #[derive(Clone)]
 pub struct SigningIdentity(Arc<Inner>);
 
 struct Inner {
-    msp_id: String,
-    certificate: Certificate,
+    creator: Creator,
     signer: Arc<dyn Signer>,
-    serialized: Vec<u8>,
 }
 
 /// Holder of a private elliptic-curve key: this process's memory, or a device that never gives the key away.
@@ -121,30 +117,33 @@ impl SigningIdentity {
     }
 
     fn join(msp_id: String, certificate: Certificate, signer: Arc<dyn Signer>) -> Self {
-        let serialized =
-            SerializedIdentity { mspid: msp_id.clone(), id_bytes: certificate.pem().into_bytes() }.encode_to_vec();
-        Self(Arc::new(Inner { msp_id, certificate, signer, serialized }))
+        Self(Arc::new(Inner { creator: Creator::new(msp_id, certificate), signer }))
+    }
+
+    /// The same without the key.
+    pub fn creator(&self) -> &Creator {
+        &self.0.creator
     }
 
     /// The organisation.
     pub fn msp_id(&self) -> &str {
-        &self.0.msp_id
+        self.0.creator.msp_id()
     }
 
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
-        &self.0.certificate
+        self.0.creator.certificate()
     }
 
     /// The `msp.SerializedIdentity` message: a transaction's creator, an endorsement's endorser.
     pub fn serialized(&self) -> &[u8] {
-        &self.0.serialized
+        self.0.creator.serialized()
     }
 
     /// Signs: ECDSA over SHA-256 of the message, DER, low S. A key in memory always signs; a device may fail.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let signature = self.0.signer.sign_digest(&sha256(message))?;
-        signature::to_low_s(&signature, self.0.certificate.public_key())
+        signature::to_low_s(&signature, self.certificate().public_key())
             .map_err(|error| SigningError::Device(format!("what it gave is no ECDSA signature in DER: {error}")))
     }
 
@@ -166,8 +165,8 @@ impl Signer for SoftwareSigner {
 impl fmt::Debug for SigningIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningIdentity")
-            .field("msp_id", &self.0.msp_id)
-            .field("certificate", &self.0.certificate)
+            .field("msp_id", &self.msp_id())
+            .field("certificate", &self.certificate())
             .finish_non_exhaustive()
     }
 }

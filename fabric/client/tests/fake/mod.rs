@@ -60,6 +60,8 @@ pub struct Script {
     /// The organisations that each evaluation named.
     pub targets: Vec<Vec<String>>,
     pub event_requests: Vec<ChaincodeEventsRequest>,
+    /// What was asked of the commit status, undecoded.
+    pub status_requests: Vec<Vec<u8>>,
     pub height: u64,
 }
 
@@ -257,7 +259,9 @@ impl Gateway for Peer {
         &self,
         request: Request<SignedCommitStatusRequest>,
     ) -> Result<Response<CommitStatusResponse>, Status> {
-        let asked = CommitStatusRequest::decode(request.into_inner().request.as_slice()).unwrap();
+        let request = request.into_inner().request;
+        let asked = CommitStatusRequest::decode(request.as_slice()).unwrap();
+        self.script.lock().unwrap().status_requests.push(request);
         let what = self.next(&format!("status {}", asked.transaction_id), |script| &mut script.commit_status);
         self.act(what.clone()).await?;
         let code = if let Do::Committed(code) = what { code } else { TxValidationCode::Valid };
