@@ -18,6 +18,9 @@ pub enum Failure {
     /// The ledger committed that this opening is denied.
     #[error("the ledger denied opening {}", .0.transaction)]
     Denied(Box<Opening>),
+    /// The member's key is not here, and so nothing can be signed on its behalf.
+    #[error("the member's key is elsewhere")]
+    KeyElsewhere,
     /// The ledger could not be asked, or could not answer.
     #[error(transparent)]
     Ledger(LedgerFailure),

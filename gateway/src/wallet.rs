@@ -1,13 +1,14 @@
-//! Port: the members whose keys this gateway holds.
+//! Port: the members whom this gateway serves, and the keys that it holds for them.
 
 pub mod folder;
 
 use std::sync::Arc;
 
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Creator, SigningIdentity};
 use futures::future::BoxFuture;
 use healthchain_rules::MemberId;
 
+use crate::failure::Failure;
 use crate::sealing::DecryptionKey;
 
 /// Finds members by the TLS client certificate that is bound to them.
@@ -16,15 +17,53 @@ pub trait Wallet: Send + Sync {
     fn holder_of<'a>(&'a self, certificate: &'a [u8]) -> BoxFuture<'a, Option<Arc<WalletMember>>>;
 }
 
-/// A member with the keys that this gateway uses on its behalf.
+/// A member whom this gateway serves.
 #[derive(Clone)]
 pub struct WalletMember {
     /// The pseudonym, as in the wallet; the ledger knows the member by the signing key.
     pub id: MemberId,
-    /// Signs the member's transactions.
-    pub signer: SigningIdentity,
-    /// Opens envelopes sealed to the person.
-    pub encryption_key: Arc<dyn DecryptionKey>,
+    /// The member's keys.
+    pub keys: Keys,
+}
+
+/// Where a member's keys are.
+#[derive(Clone)]
+pub enum Keys {
+    /// With this gateway, which uses them on the member's behalf.
+    Here {
+        /// Signs the member's transactions.
+        signer: SigningIdentity,
+        /// Opens envelopes sealed to the person.
+        encryption_key: Arc<dyn DecryptionKey>,
+    },
+    /// With the member alone: each transaction is signed, and each envelope opened, by the member.
+    Elsewhere(Creator),
+}
+
+impl WalletMember {
+    /// The member as the ledger knows it.
+    pub fn creator(&self) -> &Creator {
+        match &self.keys {
+            Keys::Here { signer, .. } => signer.creator(),
+            Keys::Elsewhere(creator) => creator,
+        }
+    }
+
+    /// Signs on the member's behalf, if the key is here.
+    pub fn signer(&self) -> Result<&SigningIdentity, Failure> {
+        match &self.keys {
+            Keys::Here { signer, .. } => Ok(signer),
+            Keys::Elsewhere(_) => Err(Failure::KeyElsewhere),
+        }
+    }
+
+    /// Opens envelopes on the member's behalf, if the key is here.
+    pub fn encryption_key(&self) -> Option<&dyn DecryptionKey> {
+        match &self.keys {
+            Keys::Here { encryption_key, .. } => Some(encryption_key.as_ref()),
+            Keys::Elsewhere(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for WalletMember {

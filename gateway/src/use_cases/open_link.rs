@@ -35,7 +35,7 @@ pub struct OpenedRecord {
 /// carries it.
 #[tracing::instrument(target = SPANS, skip_all)]
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
-    let links = LinksClient::new(gateway.contract(&member.signer));
+    let links = LinksClient::new(gateway.contract(member.signer()?));
     let Opened { opening, envelope } = links.open(call).await?;
     let permitted = match &opening.decision {
         Decision::Permitted { category, content, commitment, .. } => {
@@ -70,10 +70,10 @@ async fn carry_out(
         Some(envelope) => envelope,
         None => awaited_envelope(gateway, member, opening).await?,
     };
-    let keys = [&gateway.organisation.encryption_key, &member.encryption_key];
-    let key = keys.into_iter().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
+    let keys = [Some(gateway.organisation.encryption_key.as_ref()), member.encryption_key()];
+    let key = keys.into_iter().flatten().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
     let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
-    let payload = unseal(key.as_ref(), &envelope, &opening.link, opening.version, permitted.category)?;
+    let payload = unseal(key, &envelope, &opening.link, opening.version, permitted.category)?;
 
     let encrypted = fetch(gateway, opening, permitted, &payload).await?;
     let (expected, commitment) = (permitted.content.clone(), permitted.commitment.clone());
@@ -96,7 +96,7 @@ async fn carry_out(
 
 /// The envelope that the publisher's gateway seals on the ledger's instruction.
 async fn awaited_envelope(gateway: &Gateway, member: &WalletMember, opening: &Opening) -> Result<Envelope, Failure> {
-    let links = LinksClient::new(gateway.contract(&member.signer));
+    let links = LinksClient::new(gateway.contract(member.signer()?));
     let until = Instant::now() + gateway.patience.envelope;
     let mut pause = FIRST_PAUSE;
     loop {

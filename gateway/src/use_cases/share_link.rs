@@ -58,7 +58,7 @@ pub async fn may_share(
     category: Category,
 ) -> Result<Prospect, Failure> {
     let id = link_id(&member.id, idempotency_key);
-    let links = LinksClient::new(gateway.contract(&member.signer));
+    let links = LinksClient::new(gateway.contract(member.signer()?));
     let query = RecipientsQuery { patient: patient.clone(), category };
     let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
     match earlier? {
@@ -79,7 +79,7 @@ pub async fn share_link(
         Prospect::New(id, recipients) => (id, recipients),
         Prospect::Published(link) => return same_record(gateway, *link, record).await,
     };
-    let links = LinksClient::new(gateway.contract(&member.signer));
+    let links = LinksClient::new(gateway.contract(member.signer()?));
 
     let encrypted = encrypt(&record).await?;
     let content_length = encrypted.jwe.len() as u64;
@@ -125,7 +125,7 @@ pub fn link_id(member: &MemberId, idempotency_key: &str) -> LinkId {
 }
 
 async fn published(gateway: &Gateway, member: &WalletMember, id: &LinkId) -> Result<Option<Link>, Failure> {
-    match LinksClient::new(gateway.contract(&member.signer)).link(id).await.map_err(Failure::from) {
+    match LinksClient::new(gateway.contract(member.signer()?)).link(id).await.map_err(Failure::from) {
         Ok(link) => Ok(Some(link)),
         Err(Failure::Refused(refusal)) if is_unknown_link(&refusal) => Ok(None),
         Err(failure) => Err(failure),

@@ -1,12 +1,12 @@
 //! A folder with one folder a member: `certificate.pem`, `key.pem`, `tls-certificate.pem` and, where the encryption key is not
-//! the signing key, `encryption.pem`.
+//! the signing key, `encryption.pem`. A member who keeps the key elsewhere has neither `key.pem` nor `encryption.pem`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Creator, SigningIdentity};
 use futures::future::BoxFuture;
 use healthchain_rules::MemberId;
 use rustls::pki_types::CertificateDer;
@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::RwLock;
 use zeroize::Zeroizing;
 
-use super::{Wallet, WalletMember};
+use super::{Keys, Wallet, WalletMember};
 use crate::configuration::{ConfigurationError, read};
 use crate::file_stamp::FileStamp;
 use crate::sealing::SealingError;
@@ -145,17 +145,32 @@ fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], Entry), WalletError> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let id: MemberId = name.parse().map_err(|error| unusable(format!("{error}")))?;
 
-    let key = Zeroizing::new(read(&folder.join("key.pem"))?);
-    let encryption_file = folder.join("encryption.pem");
-    let encryption_key = if encryption_file.exists() { Zeroizing::new(read(&encryption_file)?) } else { key.clone() };
-    let signer = SigningIdentity::from_pem(msp_id, &read(&folder.join("certificate.pem"))?, &key)
-        .map_err(|error| unusable(error.to_string()))?;
-    let encryption_key =
-        SoftwareKey::from_pem(&encryption_key).map_err(|error: SealingError| unusable(error.to_string()))?;
     let bound = CertificateDer::from_pem_slice(&read(&folder.join("tls-certificate.pem"))?)
         .map_err(|error| unusable(format!("tls-certificate.pem: {error}")))?;
+    let certificate = read(&folder.join("certificate.pem"))?;
+    let encryption_file = folder.join("encryption.pem");
+    let keys = match folder.join("key.pem") {
+        file if file.exists() => {
+            let key = Zeroizing::new(read(&file)?);
+            let encryption_key =
+                if encryption_file.exists() { Zeroizing::new(read(&encryption_file)?) } else { key.clone() };
+            let signer = SigningIdentity::from_pem(msp_id, &certificate, &key);
+            let encryption_key =
+                SoftwareKey::from_pem(&encryption_key).map_err(|error: SealingError| unusable(error.to_string()))?;
+            Keys::Here {
+                signer: signer.map_err(|error| unusable(error.to_string()))?,
+                encryption_key: Arc::new(encryption_key),
+            }
+        }
+        _ if encryption_file.exists() => {
+            return Err(unusable(
+                "encryption.pem without key.pem: a member's keys are both here or both elsewhere".into(),
+            ));
+        }
+        _ => Keys::Elsewhere(Creator::from_pem(msp_id, &certificate).map_err(|error| unusable(error.to_string()))?),
+    };
 
-    let member = Arc::new(WalletMember { id, signer, encryption_key: Arc::new(encryption_key) });
+    let member = Arc::new(WalletMember { id, keys });
     Ok((openssl::sha::sha256(&bound), Entry { folder: folder.to_owned(), stamps, member }))
 }
 
@@ -185,7 +200,8 @@ mod tests {
         let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
         let member = wallet.holder_of(&certificate).await.unwrap();
         assert_eq!(member.id.as_str(), "dr-grey");
-        assert_eq!(member.encryption_key.key_hash(), hex::encode(member.signer.certificate().key_hash()));
+        let certificate_key = hex::encode(member.signer().unwrap().certificate().key_hash());
+        assert_eq!(member.encryption_key().unwrap().key_hash(), certificate_key);
         assert!(wallet.holder_of(&certificate[1..]).await.is_none());
         assert!(wallet.holder_of(&[]).await.is_none());
     }
@@ -228,7 +244,22 @@ mod tests {
         let issued = authority.issue(&Request::signing("encryption", "client")).unwrap();
         std::fs::write(folder.path().join("dr-grey/encryption.pem"), issued.key_pem()).unwrap();
         let member = FolderWallet::open(folder.path(), "HospitalMSP").unwrap().holder_of(&certificate).await.unwrap();
-        assert_eq!(member.encryption_key.key_hash(), hex::encode(issued.certificate().key_hash()));
+        assert_eq!(member.encryption_key().unwrap().key_hash(), hex::encode(issued.certificate().key_hash()));
+    }
+
+    #[tokio::test]
+    async fn a_member_without_a_key_keeps_it_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        std::fs::remove_file(folder.path().join("dr-grey/key.pem")).unwrap();
+        let member = FolderWallet::open(folder.path(), "HospitalMSP").unwrap().holder_of(&certificate).await.unwrap();
+        assert!(matches!(member.signer(), Err(crate::failure::Failure::KeyElsewhere)));
+        assert!(member.encryption_key().is_none());
+        assert!(member.creator().certificate().subject().contains("dr-grey"));
+
+        std::fs::write(folder.path().join("dr-grey/encryption.pem"), "half of it").unwrap();
+        let error = FolderWallet::open(folder.path(), "HospitalMSP").err().unwrap().to_string();
+        assert!(error.contains("both here or both elsewhere"), "{error}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn problem(failure: Failure) -> Problem {
     match failure {
         Failure::Refused(refusal) => Problem::of_code(refusal.status(), refusal.code().as_str(), refusal.detail()),
         Failure::Denied(opening) => denied(&opening),
+        Failure::KeyElsewhere => SIGN_YOURSELF.into(),
         Failure::Ledger(failure) => ledger(failure),
         Failure::Unintelligible(_) => LEDGER_UNINTELLIGIBLE.into(),
         Failure::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.into(),

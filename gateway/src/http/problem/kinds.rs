@@ -42,6 +42,8 @@ kinds! {
         "This route is for members; the TLS client certificate is that of another organisation's gateway."
     CROSS_SITE_REQUEST 403 "cross-site-request"
         "A page of another site had a browser send this; nothing was done."
+    SIGN_YOURSELF 409 "sign-yourself"
+        "Your key is not with this gateway: send the request with the header Healthchain-Signing: detached and sign what is answered; see /docs."
 }
 
 kinds! {

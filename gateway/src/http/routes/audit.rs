@@ -32,7 +32,7 @@ pub(crate) async fn of_patient(
     Path(patient): Path<MemberId>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    entries(&gateway, &member.signer, Trail::OfPatient(patient), page).await
+    entries(&gateway, member.signer()?, Trail::OfPatient(patient), page).await
 }
 
 /// What a member did
@@ -53,7 +53,7 @@ pub(crate) async fn of_member(
     Path(member): Path<MemberId>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    entries(&gateway, &caller.signer, Trail::OfMember(member), page).await
+    entries(&gateway, caller.signer()?, Trail::OfMember(member), page).await
 }
 
 /// The first page makes the reading; a later one's token names it.

@@ -22,7 +22,7 @@ pub(crate) async fn grant(
     MemberCaller(member): MemberCaller,
     input::Json(call): input::Json<GrantConsent>,
 ) -> Result<Json<Consent>, Problem> {
-    Ok(Json(ConsentsClient::new(gateway.contract(&member.signer)).grant(&call).await?))
+    Ok(Json(ConsentsClient::new(gateway.contract(member.signer()?)).grant(&call).await?))
 }
 
 /// Revoke a consent
@@ -38,7 +38,7 @@ pub(crate) async fn revoke(
     Path((patient, consent)): Path<(MemberId, ConsentId)>,
 ) -> Result<Json<Consent>, Problem> {
     let call = RevokeConsent { consent, patient };
-    Ok(Json(ConsentsClient::new(gateway.contract(&member.signer)).revoke(&call).await?))
+    Ok(Json(ConsentsClient::new(gateway.contract(member.signer()?)).revoke(&call).await?))
 }
 
 /// The patient's consents that stand now or will
@@ -53,5 +53,5 @@ pub(crate) async fn of_patient(
     MemberCaller(member): MemberCaller,
     Path(patient): Path<MemberId>,
 ) -> Result<Json<Vec<Consent>>, Problem> {
-    Ok(Json(ConsentsClient::new(gateway.contract(&member.signer)).of_patient(&patient).await?))
+    Ok(Json(ConsentsClient::new(gateway.contract(member.signer()?)).of_patient(&patient).await?))
 }

@@ -76,7 +76,7 @@ pub(crate) async fn link(
     MemberCaller(member): MemberCaller,
     Path(link): Path<LinkId>,
 ) -> Result<Json<Link>, Problem> {
-    Ok(Json(LinksClient::new(gateway.contract(&member.signer)).link(&link).await?))
+    Ok(Json(LinksClient::new(gateway.contract(member.signer()?)).link(&link).await?))
 }
 
 #[derive(Deserialize)]
@@ -107,7 +107,7 @@ pub(crate) async fn permitted(
     Query(PermittedParameters { purpose, page_token, limit }): Query<PermittedParameters>,
 ) -> Result<Json<Page<PermittedLink>>, Problem> {
     let query = PermittedQuery { patient, purpose, page_token, limit };
-    Ok(Json(LinksClient::new(gateway.contract(&member.signer)).permitted(&query).await?))
+    Ok(Json(LinksClient::new(gateway.contract(member.signer()?)).permitted(&query).await?))
 }
 
 /// Withdraw a link
@@ -124,5 +124,5 @@ pub(crate) async fn withdraw(
     input::Json(Because { reason }): input::Json<Because>,
 ) -> Result<Json<Link>, Problem> {
     let call = WithdrawLink { link, reason, superseded_by: None };
-    Ok(Json(LinksClient::new(gateway.contract(&member.signer)).withdraw(&call).await?))
+    Ok(Json(LinksClient::new(gateway.contract(member.signer()?)).withdraw(&call).await?))
 }

@@ -21,7 +21,7 @@ pub(crate) async fn me(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
 ) -> Result<Json<Me>, Problem> {
-    Ok(Json(MembersClient::new(gateway.contract(&member.signer)).me().await?))
+    Ok(Json(MembersClient::new(gateway.contract(member.signer()?)).me().await?))
 }
 
 /// One member
@@ -33,7 +33,7 @@ pub(crate) async fn member(
     MemberCaller(caller): MemberCaller,
     Path(member): Path<MemberId>,
 ) -> Result<Json<Member>, Problem> {
-    Ok(Json(MembersClient::new(gateway.contract(&caller.signer)).member(&member).await?))
+    Ok(Json(MembersClient::new(gateway.contract(caller.signer()?)).member(&member).await?))
 }
 
 /// Register a member of the own organisation
@@ -48,7 +48,7 @@ pub(crate) async fn register(
     MemberCaller(caller): MemberCaller,
     input::Json(call): input::Json<NewMember>,
 ) -> Result<Json<Member>, Problem> {
-    Ok(Json(MembersClient::new(gateway.contract(&caller.signer)).register(&call).await?))
+    Ok(Json(MembersClient::new(gateway.contract(caller.signer()?)).register(&call).await?))
 }
 
 /// Suspend a member of the own organisation
@@ -65,7 +65,7 @@ pub(crate) async fn suspend(
     input::Json(Because { reason }): input::Json<Because>,
 ) -> Result<Json<Member>, Problem> {
     let call = SuspendMember { member, reason };
-    Ok(Json(MembersClient::new(gateway.contract(&caller.signer)).suspend(&call).await?))
+    Ok(Json(MembersClient::new(gateway.contract(caller.signer()?)).suspend(&call).await?))
 }
 
 /// Let a suspended member of the own organisation act again
@@ -79,5 +79,5 @@ pub(crate) async fn reinstate(
     MemberCaller(caller): MemberCaller,
     Path(member): Path<MemberId>,
 ) -> Result<Json<Member>, Problem> {
-    Ok(Json(MembersClient::new(gateway.contract(&caller.signer)).reinstate(&member).await?))
+    Ok(Json(MembersClient::new(gateway.contract(caller.signer()?)).reinstate(&member).await?))
 }

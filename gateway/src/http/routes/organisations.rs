@@ -20,5 +20,5 @@ pub(crate) async fn all(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
 ) -> Result<Json<Vec<Organisation>>, Problem> {
-    Ok(Json(OrganisationsClient::new(gateway.contract(&member.signer)).organisations().await?))
+    Ok(Json(OrganisationsClient::new(gateway.contract(member.signer()?)).organisations().await?))
 }
