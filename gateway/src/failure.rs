@@ -1,6 +1,6 @@
 //! Why a use case did not succeed. What each means to an HTTP client, `http/problem/` says.
 
-use fabric_contract::CallError;
+use fabric_contract::{CallError, CallFailure as _};
 use healthchain_rules::{Holder, Opening, Refusal, TransactionId};
 
 use crate::content::ContentError;
@@ -95,6 +95,16 @@ impl From<CallError<LedgerFailure, Refusal>> for Failure {
             CallError::Refused(refusal) => Self::Refused(refusal),
             CallError::Failed(failure) => Self::Ledger(failure),
             CallError::Undecodable(answer) => Self::Unintelligible(answer),
+        }
+    }
+}
+
+/// A call whose answer is passed on: a refusal is told from other failures as the typed clients do it.
+impl From<LedgerFailure> for Failure {
+    fn from(failure: LedgerFailure) -> Self {
+        match failure.chaincode_response().and_then(|response| response.message.parse().ok()) {
+            Some(refusal) => Self::Refused(refusal),
+            None => Self::Ledger(failure),
         }
     }
 }

@@ -9,5 +9,6 @@ pub mod listener;
 mod observe;
 mod openapi;
 pub mod problem;
+mod resources;
 pub mod router;
 pub(crate) mod routes;

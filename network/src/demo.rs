@@ -107,7 +107,7 @@ async fn consent(actors: &Actors, run: &str) -> Result<ConsentId, NetworkError> 
     };
     patient.show_curl_json("/v1/consents", &call);
     let answer = patient.post("/v1/consents", &call).await?;
-    answer.expect(StatusCode::OK)?;
+    answer.expect(StatusCode::CREATED)?;
     tell!("   consent {id} stands after {} ms", answer.ms());
     Ok(id)
 }

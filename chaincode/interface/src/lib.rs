@@ -23,6 +23,9 @@ mod subscriptions;
 
 pub use healthchain_rules as rules;
 
+use fabric_contract::metadata::ContractMetadata;
+use schemars::SchemaGenerator;
+
 pub use agents::{Agent, Agents, AgentsClient, AgentsDispatcher, DeployAgent, StopAgent};
 pub use amendments::{
     Amendments, AmendmentsClient, AmendmentsDispatcher, AmendmentsQuery, ApproveAmendment, ProposeAmendment,
@@ -78,3 +81,25 @@ pub use subscriptions::{
     CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,
     SubscriptionsClient, SubscriptionsDispatcher,
 };
+
+/// All contracts, in the order in which the chaincode serves them. What their functions share goes into `schemas`.
+pub fn contracts(schemas: &mut SchemaGenerator) -> Vec<ContractMetadata> {
+    vec![
+        LinksClient::describe(schemas),
+        AmendmentsClient::describe(schemas),
+        OrganisationsClient::describe(schemas),
+        GovernanceClient::describe(schemas),
+        MembersClient::describe(schemas),
+        DelegationsClient::describe(schemas),
+        RecoveriesClient::describe(schemas),
+        ConsentsClient::describe(schemas),
+        NotarizationsClient::describe(schemas),
+        SubscriptionsClient::describe(schemas),
+        AuditClient::describe(schemas),
+        AgentsClient::describe(schemas),
+        RequestsClient::describe(schemas),
+        EmergenciesClient::describe(schemas),
+        StatisticsClient::describe(schemas),
+        RewardsClient::describe(schemas),
+    ]
+}

@@ -10,7 +10,8 @@ pub(crate) fn expand(definition: &Definition) -> TokenStream {
     let service = service_trait(definition);
     let dispatcher = dispatcher(definition);
     let client = client(definition);
-    quote! { #service #dispatcher #client }
+    let metadata = metadata(definition);
+    quote! { #service #dispatcher #client #metadata }
 }
 
 fn service_trait(definition: &Definition) -> TokenStream {
@@ -35,12 +36,11 @@ fn service_trait(definition: &Definition) -> TokenStream {
 }
 
 fn dispatcher(definition: &Definition) -> TokenStream {
-    let Definition { name, attributes, visibility, ident, functions } = definition;
+    let Definition { name, visibility, ident, functions, .. } = definition;
     let dispatcher = format_ident!("{ident}Dispatcher");
+    let client = client_name(definition);
     let doc = format!("Serves the contract `{name}`: leads each call to its function of [`{ident}`].");
-    let description = documentation(attributes);
     let arms = functions.iter().map(|function| arm(ident, function));
-    let metadata = functions.iter().map(function_metadata);
     quote! {
         #[doc = #doc]
         #[derive(Clone, Debug)]
@@ -74,10 +74,7 @@ fn dispatcher(definition: &Definition) -> TokenStream {
                 &self,
                 schemas: &mut ::fabric_contract::macro_support::SchemaGenerator,
             ) -> ::fabric_contract::metadata::ContractMetadata {
-                ::fabric_contract::metadata::ContractMetadata {
-                    description: #description,
-                    functions: ::std::vec![#(#metadata),*],
-                }
+                #client::describe(schemas)
             }
         }
     }
@@ -101,6 +98,28 @@ fn arm(contract: &Ident, function: &Function) -> TokenStream {
     }
 }
 
+/// The metadata without anybody who serves or calls the contract: `AssetsClient::describe(schemas)`.
+fn metadata(definition: &Definition) -> TokenStream {
+    let Definition { name, attributes, visibility, functions, .. } = definition;
+    let client = client_name(definition);
+    let description = documentation(attributes);
+    let functions = functions.iter().map(function_metadata);
+    quote! {
+        impl #client<()> {
+            /// What the contract offers; the schemas that its functions share go into `schemas`.
+            #visibility fn describe(
+                schemas: &mut ::fabric_contract::macro_support::SchemaGenerator,
+            ) -> ::fabric_contract::metadata::ContractMetadata {
+                ::fabric_contract::metadata::ContractMetadata {
+                    name: #name,
+                    description: #description,
+                    functions: ::std::vec![#(#functions),*],
+                }
+            }
+        }
+    }
+}
+
 fn function_metadata(function: &Function) -> TokenStream {
     let Function { attributes, kind, wire_name, parameters, value, .. } = function;
     let description = documentation(attributes);
@@ -108,6 +127,10 @@ fn function_metadata(function: &Function) -> TokenStream {
         Kind::Submit => quote!(Submit),
         Kind::Evaluate => quote!(Evaluate),
     };
+    let checks = parameters.iter().enumerate().map(|(position, (name, kind))| {
+        let name = name.to_string();
+        quote! { ::fabric_contract::macro_support::check::<#kind>(#name, arguments.get(#position))?; }
+    });
     let parameters = parameters.iter().map(|(name, kind)| {
         let name = name.to_string();
         quote! { (#name, ::fabric_contract::metadata::schema::<#kind>(schemas)) }
@@ -119,13 +142,17 @@ fn function_metadata(function: &Function) -> TokenStream {
             kind: ::fabric_contract::metadata::FunctionKind::#kind,
             parameters: ::std::vec![#(#parameters),*],
             returns: ::fabric_contract::metadata::schema::<#value>(schemas),
+            check: |arguments| {
+                #(#checks)*
+                ::core::result::Result::Ok(())
+            },
         }
     }
 }
 
 fn client(definition: &Definition) -> TokenStream {
     let Definition { name, visibility, ident, functions, .. } = definition;
-    let client = format_ident!("{ident}Client");
+    let client = client_name(definition);
     let doc = format!("Calls the contract `{name}`, with the functions of [`{ident}`].");
     let functions = functions.iter().map(|function| client_function(name, visibility, function));
     quote! {
@@ -142,6 +169,10 @@ fn client(definition: &Definition) -> TokenStream {
             #(#functions)*
         }
     }
+}
+
+fn client_name(definition: &Definition) -> Ident {
+    format_ident!("{}Client", definition.ident)
 }
 
 fn client_function(contract: &str, visibility: &syn::Visibility, function: &Function) -> TokenStream {

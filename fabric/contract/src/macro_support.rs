@@ -1,5 +1,6 @@
 //! What the code written by `#[contract]` calls. Not for use by hand.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 pub use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::chaincode::Outcome;
 use crate::error::Failure;
+use crate::metadata::Misfit;
 use crate::transact::{CallError, CallFailure, Transact};
 
 /// Refuses a call with too few or too many arguments.
@@ -24,6 +26,19 @@ pub fn count(function: &str, expected: usize, arguments: &[Vec<u8>]) -> Result<(
 pub fn argument<T: DeserializeOwned>(function: &str, name: &str, json: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(json)
         .map_err(|error| Failure::new(400, format!("the argument {name} of {function} cannot be read: {error}")))
+}
+
+/// Reads one argument and forgets it.
+pub fn check<T: DeserializeOwned>(parameter: &'static str, json: Option<&Vec<u8>>) -> Result<(), Misfit> {
+    let misfit = |path: &str, reason: &dyn Display| {
+        Err(Misfit { parameter, path: path.to_owned(), reason: reason.to_string() })
+    };
+    let Some(json) = json else { return misfit(".", &"it is missing") };
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    if let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        return misfit(&error.path().to_string(), error.inner());
+    }
+    reader.end().or_else(|error| misfit(".", &error))
 }
 
 /// Writes a function's result for the client.

@@ -13,8 +13,10 @@ pub(crate) const SYSTEM_FUNCTION: &str = "GetMetadata";
 const COMPONENTS: &str = "#/components/schemas/";
 
 /// One contract's functions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ContractMetadata {
+    /// Its name on the wire.
+    pub name: &'static str,
     /// What it is for: the trait's documentation.
     pub description: &'static str,
     /// In the order of the trait.
@@ -22,7 +24,7 @@ pub struct ContractMetadata {
 }
 
 /// One function.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct FunctionMetadata {
     /// The name on the wire, without the contract's.
     pub name: &'static str,
@@ -34,6 +36,20 @@ pub struct FunctionMetadata {
     pub parameters: Vec<(&'static str, Value)>,
     /// JSON schema of the result.
     pub returns: Value,
+    /// Reads the arguments as the chaincode would, without calling it. Arguments beyond the parameters are not looked at.
+    pub check: fn(&[Vec<u8>]) -> Result<(), Misfit>,
+}
+
+/// An argument that its function does not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{parameter} does not fit at {path}: {reason}")]
+pub struct Misfit {
+    /// Which argument.
+    pub parameter: &'static str,
+    /// Where in it, such as `scope.links[2]`; `.` for the whole.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
 }
 
 /// What a function is meant for. Clients may still do either.
@@ -133,6 +149,7 @@ fn system_contract() -> ContractMetadata {
         kind: FunctionKind::Evaluate,
         parameters: Vec::new(),
         returns: json!({ "type": "string" }),
+        check: |_| Ok(()),
     };
-    ContractMetadata { description: "", functions: vec![metadata] }
+    ContractMetadata { name: SYSTEM_CONTRACT, description: "", functions: vec![metadata] }
 }

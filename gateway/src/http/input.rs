@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use healthchain_rules::MediaType;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::problem::{
     BODY_TOO_LARGE, IDEMPOTENCY_KEY_MISSING, JSON_EXPECTED, MALFORMED_BODY, MALFORMED_PATH, MALFORMED_QUERY,
@@ -53,6 +54,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         };
         let json = axum::Json::from_request(request, state).await;
         json.map(|json| Self(json.0)).map_err(|error| Problem::new(kind(&error)).because(error.body_text()))
+    }
+}
+
+/// A body that is a JSON object, or nothing.
+pub(crate) async fn optional_object(request: Request) -> Result<Map<String, Value>, Problem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.to_str().unwrap_or_default());
+    let is_json = media_type.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let is_json = is_json.map(|kind| kind == "application/json");
+    if is_json == Some(false) {
+        return Err(JSON_EXPECTED.into());
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(BODY_TOO_LARGE),
+        _ => Problem::new(MALFORMED_BODY).because(error.body_text()),
+    })?;
+    match (body.is_empty(), is_json) {
+        (true, _) => Ok(Map::new()),
+        (false, None) => Err(JSON_EXPECTED.into()),
+        (false, _) => serde_json::from_slice(&body).map_err(|error| Problem::new(MALFORMED_BODY).because(error)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Every route, one line each.
+//! Every route that is served by hand, one line each. Those that pass a call on to the ledger are lines of `resources.rs`.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use super::observe::observe;
 use super::openapi;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::routes::operations::LatestReadiness;
-use super::routes::{audit, consents, contents, links, members, openings, operations, organisations};
+use super::resources;
+use super::routes::{audit, contents, links, openings, operations};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
 
@@ -34,21 +35,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 fn all() -> OpenApiRouter<Arc<Gateway>> {
     OpenApiRouter::with_openapi(openapi::outline())
         .routes(routes!(links::publish))
-        .routes(routes!(links::link))
-        .routes(routes!(links::withdraw))
-        .routes(routes!(links::permitted))
         .routes(routes!(openings::open))
-        .routes(routes!(consents::grant))
-        .routes(routes!(consents::revoke))
-        .routes(routes!(consents::of_patient))
         .routes(routes!(audit::of_patient))
         .routes(routes!(audit::of_member))
-        .routes(routes!(members::me))
-        .routes(routes!(members::member))
-        .routes(routes!(members::register))
-        .routes(routes!(members::suspend))
-        .routes(routes!(members::reinstate))
-        .routes(routes!(organisations::all))
         .routes(routes!(contents::content))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
@@ -60,6 +49,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let document = openapi::document(&document);
     let swagger = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     routes
+        .merge(resources::routes())
         .with_state(gateway)
         .route("/openapi.json", get(move || std::future::ready(Json(document))))
         .merge(swagger)

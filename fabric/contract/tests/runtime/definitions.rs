@@ -229,3 +229,19 @@ async fn the_metadata_have_the_shape_of_the_official_sdks() {
 fn two_contracts_of_one_name_are_refused() {
     let _ = chaincode().contract(NotesDispatcher::new(Notebook));
 }
+
+#[test]
+fn arguments_are_checked_as_the_chaincode_would_read_them() {
+    let contract = AddressBookClient::describe(&mut schemars::SchemaGenerator::default());
+    assert_eq!((contract.name, contract.description), ("address-book", "Who lives where."));
+    let check = |arguments: &[&str]| {
+        let arguments: Vec<_> = arguments.iter().map(|argument| argument.as_bytes().to_vec()).collect();
+        (contract.functions[0].check)(&arguments).map_err(|misfit| (misfit.parameter, misfit.path))
+    };
+    let home = r#"{"street":"Elm 1","kind":"at-home"}"#;
+    assert_eq!(check(&[r#""anna""#, home]), Ok(()));
+    assert_eq!(check(&["7", home]), Err(("person", ".".into())));
+    assert_eq!(check(&[r#""anna""#]), Err(("address", ".".into())));
+    assert_eq!(check(&[r#""anna""#, r#"{"street":"Elm 1","kind":"at-sea"}"#]), Err(("address", "kind".into())));
+    assert_eq!(check(&[r#""anna""#, &format!("{home} {home}")]), Err(("address", ".".into())));
+}

@@ -1,8 +1,9 @@
 //! The problems of each route, for `openapi.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use healthchain_rules::RefusalCode;
+use serde_json::{Value, json};
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
@@ -29,42 +30,10 @@ documented! {
     /// Of `POST /v1/links`.
     PublishProblems: CALLER MEMBER_CALLER QUERY RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
         UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownPatient EnvelopeMissing EnvelopeNotWanted LinkExists;
-    /// Of `GET /v1/links/{link}`.
-    LinkProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller MemberSuspended MemberRetired UnknownLink;
-    /// Of `GET /v1/patients/{patient}/links`.
-    PermittedProblems: CALLER MEMBER_CALLER QUERY LEDGER;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownPatient PageTokenMismatch;
-    /// Of `POST /v1/links/{link}/withdrawal`.
-    WithdrawalProblems: CALLER MEMBER_CALLER JSON_BODY LEDGER LEDGER_WRITE;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownLink OtherOrganisation LinkWithdrawn;
-    /// Of `POST /v1/consents`.
-    GrantProblems: CALLER MEMBER_CALLER JSON_BODY LEDGER LEDGER_WRITE;
-        Malformed UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownMember UnknownOrganisation UnknownLink
-        ConsentExists TooManyConsents;
-    /// Of `POST /v1/patients/{patient}/consents/{consent}/revocation`.
-    RevocationProblems: CALLER MEMBER_CALLER LEDGER LEDGER_WRITE;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownConsent;
-    /// Of `GET /v1/patients/{patient}/consents`.
-    ConsentsProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller MemberSuspended MemberRetired NotPermitted;
     /// Of both audit trails.
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
         ReadingExpired PageTokenMismatch;
-    /// Of `GET /v1/me`.
-    MeProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller;
-    /// Of `GET /v1/members/{member}`.
-    MemberProblems: CALLER MEMBER_CALLER LEDGER; UnknownCaller MemberSuspended MemberRetired UnknownMember;
-    /// Of `POST /v1/members`.
-    RegistrationProblems: CALLER MEMBER_CALLER JSON_BODY LEDGER LEDGER_WRITE;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted MemberExists KeyTaken;
-    /// Of suspending a member.
-    SuspensionProblems: CALLER MEMBER_CALLER JSON_BODY LEDGER LEDGER_WRITE;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownMember OtherOrganisation OwnSuspension StandingConflict;
-    /// Of reinstating a member.
-    ReinstatementProblems: CALLER MEMBER_CALLER LEDGER LEDGER_WRITE;
-        UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownMember OtherOrganisation StandingConflict;
-    /// Of `GET /v1/organisations`.
-    OrganisationsProblems: CALLER MEMBER_CALLER LEDGER; ;
     /// Of `GET /v1/contents/{link}/{version}`.
     ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
         UnknownEnvelope OpeningNotInForce;
@@ -82,6 +51,45 @@ impl IntoResponses for OpeningProblems {
             Denial::ALL.map(|reason| format!("`{}` (denied, committed): {}", reason.as_str(), denial(reason)));
         responses(groups, refusals, &denials)
     }
+}
+
+/// Whether a route of the table reads or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touch {
+    /// It asks the ledger.
+    Reads,
+    /// It has something written.
+    Writes,
+}
+
+/// What the routes of the table may answer besides refusals: whoever adds to what holds for all of them adds its kinds here.
+const READS: &[&[Kind]] = &[REQUEST, QUERY, LEDGER];
+const WRITES: &[&[Kind]] = &[REQUEST, QUERY, JSON_BODY, CONDITION, LEDGER, LEDGER_WRITE];
+const OF_MEMBERS: &[&[Kind]] = &[CALLER, MEMBER_CALLER];
+
+/// The statuses of problems of a route of the table.
+pub(crate) fn shared_statuses(touch: Touch, of_members: bool) -> BTreeSet<u16> {
+    let groups = if touch == Touch::Reads { READS } else { WRITES };
+    let groups = groups.iter().chain(OF_MEMBERS.iter().filter(|_| of_members)).copied().flatten();
+    // What is taken already, or was decided otherwise, only a write can meet.
+    let refusals = RefusalCode::ALL.into_iter().map(RefusalCode::status);
+    let refusals = refusals.filter(|status| touch == Touch::Writes || *status != 409);
+    groups.map(|kind| kind.status).chain(refusals).collect()
+}
+
+/// The responses that the routes of the table share: `Problem404` and so on, with every code that may come with the status.
+pub(crate) fn shared_responses() -> Value {
+    let groups = [WRITES, OF_MEMBERS].concat();
+    let responses = responses(&groups, &RefusalCode::ALL, &[]);
+    let named = responses.into_iter().map(|(status, response)| {
+        let mut response = serde_json::to_value(response).expect("an OpenAPI response always serialises");
+        if status == "503" {
+            let text = "Seconds after which the same request may succeed";
+            response["headers"]["Retry-After"] = json!({"description": text, "schema": {"type": "integer"}});
+        }
+        (format!("Problem{status}"), response)
+    });
+    Value::Object(named.collect())
 }
 
 /// One response a status, with every code that it may carry.

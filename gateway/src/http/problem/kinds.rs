@@ -85,6 +85,15 @@ kinds! {
 }
 
 kinds! {
+    /// What a conditional write, or one that leaves out its id, may answer besides.
+    CONDITION:
+    PRECONDITION_FAILED 412 "precondition-failed"
+        "If-Match does not name what is there now; nothing was changed: read it again, and decide anew."
+    IDEMPOTENCY_KEY_OR_ID_MISSING 400 "id-missing"
+        "Send the id in the body, or an Idempotency-Key that one is made of: the same again when you repeat the request."
+}
+
+kinds! {
     /// What publishing a record may answer besides.
     RECORD_BODY:
     IDEMPOTENCY_KEY_MISSING 400 "idempotency-key-missing"
@@ -192,6 +201,7 @@ pub const ALL: &[&[Kind]] = &[
     REQUEST,
     QUERY,
     JSON_BODY,
+    CONDITION,
     RECORD_BODY,
     LEDGER,
     LEDGER_WRITE,

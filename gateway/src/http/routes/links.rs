@@ -5,15 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use healthchain_interface::{LinksClient, Page, PageLimit, PageToken, PermittedLink, PermittedQuery, WithdrawLink};
-use healthchain_rules::{Category, Link, LinkId, MemberId, Purpose};
+use healthchain_rules::{Category, MemberId};
 use serde::Deserialize;
 
-use super::Because;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
-use crate::http::input::{self, Path, Query};
-use crate::http::problem::{LinkProblems, PermittedProblems, Problem, PublishProblems, WithdrawalProblems};
+use crate::http::input::{self, Query};
+use crate::http::problem::{Problem, PublishProblems};
 use crate::use_cases::share_link::{Record, Shared, may_share, share_link};
 
 #[derive(Deserialize)]
@@ -64,6 +62,7 @@ pub(crate) async fn publish(
     let location = [(header::LOCATION, format!("/v1/links/{}", link.id))];
     Ok((status, location, Json(link)).into_response())
 }
+<<<<<<< HEAD
 
 /// One link
 ///
@@ -126,3 +125,5 @@ pub(crate) async fn withdraw(
     let call = WithdrawLink { link, reason, superseded_by: None };
     Ok(Json(LinksClient::new(gateway.contract(member.signer()?)).withdraw(&call).await?))
 }
+=======
+>>>>>>> b5a7c9c (REST over the contracts is a table: one line a function, one handler)
