@@ -78,11 +78,7 @@ fn object(line: &Line, properties: &Value, parts: Parts) -> Result<Map<String, V
 }
 
 /// Plain values, all from the path.
-fn values(
-    line: &Line,
-    function: &FunctionMetadata,
-    parts: Parts,
-) -> Result<(Vec<Value>, Map<String, Value>), Problem> {
+fn values(line: &Line, function: &FunctionMetadata, parts: Parts) -> Result<(Vec<Value>, Map<String, Value>), Problem> {
     if let Some((name, _)) = parts.query.first() {
         return Err(Problem::new(MALFORMED_QUERY).because(format_args!("{name} is not asked for")));
     }
@@ -119,7 +115,8 @@ fn add_query(
 
 /// A text of the path or the query as the schema's type. What is no such value stays text, and the check says so.
 fn typed(schema: &Value, text: String) -> Value {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
     match (interface().resolve(schema)["type"].as_str(), text.as_str()) {
         (Some("integer"), digits) => number(digits).map_or_else(|| Value::String(text.clone()), Value::from),
         (Some("boolean"), "true") => Value::Bool(true),

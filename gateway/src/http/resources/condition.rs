@@ -26,7 +26,12 @@ pub(super) fn is_expected(headers: &HeaderMap, tag: &str) -> bool {
 
 /// The tags of a list. A tag of this gateway has no comma in it.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    headers.get_all(name).into_iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim)
+    headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|list| list.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
 }
 
 #[cfg(test)]

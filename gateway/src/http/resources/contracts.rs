@@ -49,7 +49,7 @@ impl Interface {
     }
 
     /// The function's argument, when it takes one JSON object: its schema.
-    pub(super) fn object(&self, function: &FunctionMetadata) -> Option<&Map<String, Value>> {
+    pub(super) fn object<'a>(&'a self, function: &'a FunctionMetadata) -> Option<&'a Map<String, Value>> {
         let [(_, schema)] = function.parameters.as_slice() else { return None };
         self.resolve(schema).as_object().filter(|schema| schema.contains_key("properties"))
     }

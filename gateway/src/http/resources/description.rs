@@ -87,7 +87,8 @@ fn path_parameters(line: &Line) -> Vec<Value> {
     let of_member = |position: usize, name: &str| match (properties(line), line.within) {
         (Some(properties), Some(member)) => {
             let choices = interface().resolve(&properties[member])["oneOf"].as_array();
-            let with_it = choices.and_then(|choices| choices.iter().find(|choice| !choice["properties"][name].is_null()));
+            let with_it =
+                choices.and_then(|choices| choices.iter().find(|choice| !choice["properties"][name].is_null()));
             with_it.map_or(Value::Null, |choice| choice["properties"][name].clone())
         }
         (Some(properties), None) => properties[name].clone(),
@@ -111,7 +112,8 @@ fn header_parameters(line: &Line) -> Vec<Value> {
         headers.push(header("If-None-Match", text.into(), json!({"type": "string"})));
     }
     if let Some(id) = line.id {
-        let text = format!("Makes the `{id}` when the body leaves it out: the same key gives the same id to the same caller.");
+        let text =
+            format!("Makes the `{id}` when the body leaves it out: the same key gives the same id to the same caller.");
         headers.push(header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,128}$"})));
     }
     if let Some(state) = line.state() {
@@ -191,14 +193,19 @@ fn responses(line: &Line, returns: &Value) -> Value {
     let (status, text) = match line.answer {
         Answer::Done if line.reads() => ("200", "As the own peer knows it"),
         Answer::Done => ("200", "Done: on the ledger"),
-        Answer::Created | Answer::CreatedAt(_) => ("201", "Created: on the ledger. Also when it was there already, the same"),
+        Answer::Created | Answer::CreatedAt(_) => {
+            ("201", "Created: on the ledger. Also when it was there already, the same")
+        }
     };
     let text_header = |text: &str| json!({"description": text, "schema": {"type": "string"}});
     let mut headers = Map::new();
     if line.reads() {
         headers.insert("ETag".into(), text_header("Strong: the same as long as the answer is"));
         if properties(line).is_some_and(|properties| properties.contains_key("page_token")) {
-            headers.insert("Link".into(), text_header("`rel=\"next\"` (RFC 8288): the next page, unless this is the last one"));
+            headers.insert(
+                "Link".into(),
+                text_header("`rel=\"next\"` (RFC 8288): the next page, unless this is the last one"),
+            );
         }
     }
     if let Answer::CreatedAt(_) = line.answer {

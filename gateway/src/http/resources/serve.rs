@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{FromRequest as _, FromRequestParts as _, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -37,8 +37,9 @@ pub(crate) struct Call {
 pub(crate) fn routes() -> Router<Arc<Gateway>> {
     TABLE.iter().fold(Router::new(), |router, line| {
         let filter = MethodFilter::try_from(line.method.clone()).expect("the table has the methods that there are");
-        let handler =
-            move |State(gateway): State<Arc<Gateway>>, request: Request| async move { serve(line, gateway, request).await };
+        let handler = move |State(gateway): State<Arc<Gateway>>, request: Request| async move {
+            serve(line, gateway, request).await
+        };
         router.route(line.path, on(filter, handler))
     })
 }
@@ -63,7 +64,7 @@ async fn serve(line: &'static Line, gateway: Arc<Gateway>, request: Request) -> 
     let arguments = assemble(line, Parts { path: path.clone(), query, body, derived_id })?;
     match member {
         Some(member) if !line.reads() => write(&gateway, &member, Call { line, path, arguments, headers }).await,
-        Some(member) => read(&gateway.contract(&member.signer), line, arguments, &headers, &uri).await,
+        Some(member) => read(&gateway.contract(member.signer()?), line, arguments, &headers, &uri).await,
         None => read(&gateway.own_contract(), line, arguments, &headers, &uri).await,
     }
 }
@@ -103,7 +104,7 @@ pub(crate) async fn write(gateway: &Arc<Gateway>, member: &WalletMember, call: C
 
 async fn submit(gateway: &Gateway, member: &WalletMember, call: Call) -> Result<Response, Problem> {
     let Call { line, arguments: Arguments { json: arguments, named }, .. } = call;
-    let answer = gateway.contract(&member.signer).submit(line.function, arguments).await.map_err(Failure::from)?;
+    let answer = gateway.contract(member.signer()?).submit(line.function, arguments).await.map_err(Failure::from)?;
     created(line, &named, answer)
 }
 
@@ -126,10 +127,11 @@ async fn require_expected_state(gateway: &Gateway, member: &WalletMember, call: 
     if !condition::is_conditional(&call.headers) {
         return Ok(());
     }
-    let state = call.line.state().ok_or_else(|| Problem::new(PRECONDITION_FAILED).because("nothing to compare with"))?;
+    let state =
+        call.line.state().ok_or_else(|| Problem::new(PRECONDITION_FAILED).because("nothing to compare with"))?;
     let path = call.path.iter().take(state.names().count()).cloned().collect();
     let arguments = assemble(state, Parts { path, ..Parts::default() })?;
-    let tag = match evaluate(&gateway.contract(&member.signer), state, arguments).await {
+    let tag = match evaluate(&gateway.contract(member.signer()?), state, arguments).await {
         Ok(answer) => condition::entity_tag(&answer),
         Err(Failure::Refused(refusal)) if refusal.status() == 404 => return Err(PRECONDITION_FAILED.into()),
         Err(failure) => return Err(failure.into()),

@@ -69,7 +69,8 @@ fn no_id_is_hidden_behind_a_word_of_another_line() {
     for line in TABLE {
         for other in TABLE {
             let parts = || line.path.split('/').zip(other.path.split('/'));
-            let same_start = parts().take_while(|(one, two)| one == two || one.starts_with('{') && two.starts_with('{'));
+            let same_start =
+                parts().take_while(|(one, two)| one == two || one.starts_with('{') && two.starts_with('{'));
             let at = same_start.count();
             let (Some(one), Some(two)) = (shape(line.path).get(at).copied(), shape(other.path).get(at).copied()) else {
                 continue;
@@ -163,7 +164,8 @@ fn a_query_is_of_the_types_that_the_function_takes() {
 fn an_id_that_is_left_out_follows_from_the_idempotency_key() {
     let notarizations = line(Method::POST, "/v1/notarizations");
     let parts = |derived: Option<&str>, id: Option<&str>| {
-        let mut body = json!({"patient": "anna", "kind": "document", "hash": "ab".repeat(32), "bill_to": "organisation"});
+        let mut body =
+            json!({"patient": "anna", "kind": "document", "hash": "ab".repeat(32), "bill_to": "organisation"});
         if let Some(id) = id {
             body["notarization"] = id.into();
         }
@@ -181,10 +183,7 @@ fn a_write_is_conditional_on_what_it_changes() {
     assert_eq!(state(Method::POST, "/v1/links/{link}/withdrawal"), Some("/v1/links/{link}"));
     assert_eq!(state(Method::POST, "/v1/links/{link}/erasure"), Some("/v1/links/{link}"));
     assert_eq!(state(Method::POST, "/v1/consents"), None);
-    assert_eq!(
-        state(Method::PUT, "/v1/patients/{patient}/recovery/plan"),
-        Some("/v1/patients/{patient}/recovery")
-    );
+    assert_eq!(state(Method::PUT, "/v1/patients/{patient}/recovery/plan"), Some("/v1/patients/{patient}/recovery"));
     assert_eq!(state(Method::GET, "/v1/links/{link}"), None);
 }
 
