@@ -30,9 +30,8 @@ pub fn argument<T: DeserializeOwned>(function: &str, name: &str, json: &[u8]) ->
 
 /// Reads one argument and forgets it.
 pub fn check<T: DeserializeOwned>(parameter: &'static str, json: Option<&Vec<u8>>) -> Result<(), Misfit> {
-    let misfit = |path: &str, reason: &dyn Display| {
-        Err(Misfit { parameter, path: path.to_owned(), reason: reason.to_string() })
-    };
+    let misfit =
+        |path: &str, reason: &dyn Display| Err(Misfit { parameter, path: path.to_owned(), reason: reason.to_string() });
     let Some(json) = json else { return misfit(".", &"it is missing") };
     let mut reader = serde_json::Deserializer::from_slice(json);
     if let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) {

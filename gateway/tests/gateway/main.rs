@@ -10,6 +10,7 @@ mod opening;
 mod operations;
 mod own_peer;
 mod requests;
+mod resources;
 mod second_lock;
 mod sharing;
 mod traces;
