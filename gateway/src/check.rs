@@ -13,8 +13,7 @@ use crate::ledger::fabric::FabricLedger;
 use crate::records::Records as _;
 use crate::records::object_store::ObjectRecords;
 use crate::sealing::software::SoftwareKey;
-use crate::server::{StartError, assemble};
-use crate::state::State;
+use crate::server::{StartError, assemble, open_state};
 use crate::tls::{OwnCertificate, Trust};
 use crate::wallet::folder::FolderWallet;
 
@@ -50,10 +49,9 @@ pub async fn check(configuration: &Configuration) -> Vec<Finding> {
         Ok(records.check().await.map(|()| configuration.records.display().to_string())?)
     };
     let state = async {
-        let place = configuration.state.place()?;
-        let state = State::open(&place).await?;
+        let state = open_state(configuration).await?;
         state.close().await;
-        Ok(format!("{place:?}"))
+        Ok(format!("{:?}", configuration.state.place()?))
     };
     let all = async {
         let own = OwnCertificate::load(configuration)?;

@@ -3,8 +3,10 @@
 //! A section is a struct in a file of its own, which also says which of its values are paths; here it is one line in
 //! [`Configuration`] and one in `resolve`. A new section or key has a default, so that every older file stays valid.
 
+mod cors;
 mod environment;
 mod identity;
+mod limits;
 mod log;
 mod operations;
 mod organisation;
@@ -21,8 +23,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
+pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;
 pub use self::identity::IdentityConfiguration;
+pub use self::limits::LimitsConfiguration;
 pub use self::log::{LogConfiguration, LogFormat};
 pub use self::operations::OperationsConfiguration;
 pub use self::organisation::OtherOrganisation;
@@ -68,6 +72,12 @@ pub struct Configuration {
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
+    /// How much one caller may ask for.
+    #[serde(default)]
+    pub limits: LimitsConfiguration,
+    /// Other sites whose pages may use this gateway.
+    #[serde(default)]
+    pub cors: CorsConfiguration,
     /// What is written to the log, and how.
     #[serde(default)]
     pub log: LogConfiguration,

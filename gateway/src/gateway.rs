@@ -8,11 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use fabric_msp::SigningIdentity;
 use healthchain_interface::LinksClient;
 use healthchain_rules::{Category, Envelope, LinkId, MspId};
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::content::Payload;
 use crate::contents::Contents;
 use crate::failure::Failure;
+use crate::http::browsers::Origins;
+use crate::http::rates::Rates;
 use crate::ledger::{Contract, Ledger};
 use crate::records::Records;
 use crate::sealing::{DecryptionKey, EnvelopeContext};
@@ -42,6 +45,12 @@ pub struct Gateway {
     pub contents: Arc<dyn Contents>,
     /// What is remembered beside the ledger.
     pub state: State,
+    /// Requests that are carried through whether or not their callers still listen.
+    pub under_way: TaskTracker,
+    /// How much callers have asked for.
+    pub rates: Rates,
+    /// Other sites whose pages may use this gateway.
+    pub origins: Origins,
 }
 
 /// The organisation, as its gateway acts for it.

@@ -1,6 +1,7 @@
 //! HTTP in: who calls, what is asked, and how each failure is answered.
 
 mod body_time;
+pub mod browsers;
 mod caller;
 pub mod connections;
 mod input;
@@ -9,6 +10,8 @@ pub mod listener;
 mod observe;
 mod openapi;
 pub mod problem;
+pub mod rates;
+mod repeatable;
 mod resources;
 pub mod router;
 pub(crate) mod routes;

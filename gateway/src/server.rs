@@ -8,13 +8,16 @@ use fabric_msp::SigningIdentity;
 use healthchain_rules::MspId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
 use crate::contents::https::HttpsContents;
 use crate::custodian;
 use crate::gateway::{Gateway, OwnOrganisation, Patience};
+use crate::http::browsers::Origins;
 use crate::http::connections::{self, Limits};
 use crate::http::listener::TlsListener;
+use crate::http::rates::Rates;
 use crate::http::router::router;
 use crate::ledger::fabric::FabricLedger;
 use crate::operations;
@@ -22,7 +25,7 @@ use crate::records::RecordsError;
 use crate::records::object_store::ObjectRecords;
 use crate::sealing::SealingError;
 use crate::sealing::software::SoftwareKey;
-use crate::state::{State, StateError, checkpoint, retention};
+use crate::state::{KeyError, State, StateError, StateKey, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
 use crate::wallet::folder::{FolderWallet, WalletError};
 
@@ -62,6 +65,9 @@ pub enum StartError {
     /// The configuration leads to no state.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The state's key cannot be had.
+    #[error(transparent)]
+    StateKey(#[from] KeyError),
     /// The state cannot be opened.
     #[error(transparent)]
     State(#[from] StateError),
@@ -81,6 +87,7 @@ pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
+    under_way: TaskTracker,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -108,8 +115,9 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
 pub fn serve(gateway: Arc<Gateway>, listener: TlsListener, limits: Limits) -> Running {
     let address = listener.address();
     let (stop, stopped) = watch::channel(false);
+    let under_way = gateway.under_way.clone();
     let server = tokio::spawn(connections::serve(listener, router(gateway), limits, stopped));
-    Running { address, stop, server, tasks: Vec::new() }
+    Running { address, stop, server, under_way, tasks: Vec::new() }
 }
 
 impl Running {
@@ -130,6 +138,11 @@ impl Running {
                 tracing::warn!("requests are still under way; they are cut off");
                 self.server.abort();
             }
+        }
+        // Requests that nobody waits for.
+        self.under_way.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.under_way.wait()).await.is_err() {
+            tracing::warn!("requests that nobody waits for are still under way; they are cut off");
         }
     }
 }
@@ -153,6 +166,14 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         ledger: Arc::new(FabricLedger::connect(configuration)?),
         records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
-        state: State::open(&configuration.state.place()?).await?,
+        state: open_state(configuration).await?,
+        under_way: TaskTracker::new(),
+        rates: Rates::new(&configuration.limits),
+        origins: Origins::new(&configuration.cors),
     })
+}
+
+pub(crate) async fn open_state(configuration: &Configuration) -> Result<State, StartError> {
+    let key = StateKey::in_file(&configuration.state.key_file)?;
+    Ok(State::open(&configuration.state.place()?, key).await?)
 }

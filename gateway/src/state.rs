@@ -7,19 +7,25 @@
 //!   and then writes runs in [`State::begin`]. Nothing takes a second connection while it holds one: a state in memory has only one;
 //! - for what ends by itself, a column `expires_at` (milliseconds since 1970) and a line in [`retention`], which deletes it.
 //!
-//! Whoever reads the database learns no secret from it: tokens are stored as hashes, record numbers under a key, and no record is.
+//! Whoever reads the database learns no secret from it: tokens are stored as hashes, what is to be read again is sealed under the
+//! [`StateKey`], which lies in a file beside it, and no record is.
 
+pub mod answers;
 pub mod checkpoint;
+mod key;
 pub mod retention;
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Connection as _, Transaction};
+use sqlx::{Any, AnyPool, Connection as _, Row as _, Transaction};
 use url::Url;
+
+pub use self::key::{DoesNotOpen, KeyError, StateKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -41,6 +47,7 @@ pub enum Place {
 #[derive(Clone)]
 pub struct State {
     pool: AnyPool,
+    key: Arc<StateKey>,
     begin: &'static str,
 }
 
@@ -63,6 +70,14 @@ pub enum StateError {
         "the state's tables are not as this release needs them: {0}; start the release that used them last, or a newer one"
     )]
     Tables(#[from] MigrateError),
+    /// The state was made under another key.
+    #[error(
+        "the state is another gateway's, or its key was lost: copy the [state] key_file of the gateway that made it, or begin with an empty database"
+    )]
+    OtherKey,
+    /// What was read is not what was written.
+    #[error("what the state holds was damaged")]
+    Damaged,
     /// The database does not answer, or not as it should.
     #[error("the state cannot be used: {0}")]
     Unavailable(#[from] sqlx::Error),
@@ -70,21 +85,21 @@ pub enum StateError {
 
 impl State {
     /// Opens a state and brings its tables up to date. Gateways that do so at once wait for each other.
-    pub async fn open(place: &Place) -> Result<Self, StateError> {
+    pub async fn open(place: &Place, key: StateKey) -> Result<Self, StateError> {
         let failed = |source| StateError::Open { place: format!("{place:?}"), source };
         match place {
             Place::File(file) => {
                 create(file).map_err(|error| failed(error.into()))?;
                 let url = Url::from_file_path(file).map_err(|()| StateError::Url("the file's path is not absolute"))?;
-                let state = Self::sqlite(&format!("sqlite://{}", url.path()), CONNECTIONS).await.map_err(failed)?;
-                state.up_to_date().await
+                let url = format!("sqlite://{}", url.path());
+                Self::sqlite(&url, CONNECTIONS, key).await.map_err(failed)?.up_to_date().await
             }
             Place::Postgres(url) => {
                 sqlx::any::install_default_drivers();
                 let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
                 let pool = pool.connect(url.as_str()).await.map_err(failed)?;
                 MIGRATIONS.run(&pool).await?;
-                Ok(Self { pool, begin: "BEGIN" })
+                Self { pool, key: Arc::new(key), begin: "BEGIN" }.under_its_key().await
             }
         }
     }
@@ -92,12 +107,17 @@ impl State {
     /// A state that is gone when its last handle is: for tests, and for trying things out.
     pub async fn in_memory() -> Result<Self, StateError> {
         // Each connection would have a database of its own: there is one, and it stays.
-        Self::sqlite("sqlite::memory:", 1).await?.up_to_date().await
+        Self::sqlite("sqlite::memory:", 1, StateKey::generate()).await?.up_to_date().await
     }
 
     /// Runs single statements.
     pub fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// Seals and hashes what must not be read in the database.
+    pub fn key(&self) -> &StateKey {
+        &self.key
     }
 
     /// Begins what reads and then writes. In SQLite, others that write wait until it ends.
@@ -116,7 +136,7 @@ impl State {
         self.pool.close().await;
     }
 
-    async fn sqlite(url: &str, connections: u32) -> Result<Self, sqlx::Error> {
+    async fn sqlite(url: &str, connections: u32, key: StateKey) -> Result<Self, sqlx::Error> {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(PATIENCE);
         let pool = pool.idle_timeout(None).max_lifetime(None).after_connect(|connection, _| {
@@ -126,7 +146,7 @@ impl State {
                 Ok(())
             })
         });
-        Ok(Self { pool: pool.connect(url).await?, begin: "BEGIN IMMEDIATE" })
+        Ok(Self { pool: pool.connect(url).await?, key: Arc::new(key), begin: "BEGIN IMMEDIATE" })
     }
 
     /// SQLite has no lock for migrations; a transaction around all of them is one.
@@ -136,7 +156,15 @@ impl State {
         MIGRATIONS.run(&mut *all).await?;
         all.commit().await?;
         drop(connection);
-        Ok(self)
+        self.under_its_key().await
+    }
+
+    async fn under_its_key(self) -> Result<Self, StateError> {
+        let proof = self.key.keyed_hash("proof", &[]);
+        let first = sqlx::query("INSERT INTO state_key (one, proof) VALUES (1, $1) ON CONFLICT (one) DO NOTHING");
+        first.bind(&proof).execute(&self.pool).await?;
+        let known: String = sqlx::query("SELECT proof FROM state_key").fetch_one(&self.pool).await?.try_get(0)?;
+        if known == proof { Ok(self) } else { Err(StateError::OtherKey) }
     }
 }
 

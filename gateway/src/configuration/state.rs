@@ -13,11 +13,14 @@ pub struct StateConfiguration {
     pub url: String,
     /// File with the password of the PostgreSQL user; without it, the server lets the user in without one.
     pub password_file: Option<PathBuf>,
+    /// File with the key under which the state holds what nobody may read; made when it is missing. All gateways of one state have
+    /// the same, and without it the state is lost.
+    pub key_file: PathBuf,
 }
 
 impl Default for StateConfiguration {
     fn default() -> Self {
-        Self { url: "sqlite:state.sqlite".into(), password_file: None }
+        Self { url: "sqlite:state.sqlite".into(), password_file: None, key_file: "state.key".into() }
     }
 }
 
@@ -43,6 +46,7 @@ impl StateConfiguration {
         if let Some(file) = self.url.strip_prefix(SQLITE) {
             self.url = format!("{SQLITE}{}", folder.join(file.trim_start_matches("//")).display());
         }
+        self.key_file = folder.join(&self.key_file);
         if let Some(file) = &mut self.password_file {
             *file = folder.join(&*file);
         }

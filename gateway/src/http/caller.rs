@@ -28,13 +28,15 @@ impl FromRequestParts<Arc<Gateway>> for MemberCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        refuse_other_sites(parts)?;
+        refuse_other_sites(parts, gateway)?;
         let peer = peer(parts)?;
         match judge(peer, gateway)? {
             Holder::Member => {
                 let leaf = peer.certificates.first().ok_or(CLIENT_CERTIFICATE_MISSING)?;
                 let member = gateway.wallet.holder_of(leaf).await;
-                member.map(Self).ok_or_else(|| CLIENT_CERTIFICATE_NOT_BOUND.into())
+                let member = member.ok_or(CLIENT_CERTIFICATE_NOT_BOUND)?;
+                gateway.rates.count_member(&parts.extensions, &member.id)?;
+                Ok(Self(member))
             }
             Holder::Gateway(_) => Err(NOT_A_MEMBER.into()),
         }
@@ -53,11 +55,16 @@ impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
 }
 
 /// A browser presents a member's certificate to whichever page asks it to. What writes is refused to other sites' pages; browsers
-/// say of each request where it comes from (W3C Fetch Metadata), and other clients say nothing.
-fn refuse_other_sites(parts: &Parts) -> Result<(), Kind> {
+/// say of each request where it comes from (W3C Fetch Metadata), and other clients say nothing. Sites that the configuration names
+/// are own ones.
+fn refuse_other_sites(parts: &Parts, gateway: &Gateway) -> Result<(), Kind> {
     let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let own = matches!(site, None | Some(b"same-origin" | b"none"));
-    if own || parts.method.is_safe() { Ok(()) } else { Err(CROSS_SITE_REQUEST) }
+    if own || parts.method.is_safe() || gateway.origins.include(&parts.headers) {
+        Ok(())
+    } else {
+        Err(CROSS_SITE_REQUEST)
+    }
 }
 
 fn peer(parts: &Parts) -> Result<&Peer, Kind> {

@@ -117,6 +117,11 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
     MediaType::try_from(text).map_err(|error| refused(&error.to_string()))
 }
 
+/// The key under which a repeated request is recognised, if it has one.
+pub(crate) fn optional_idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    if headers.contains_key("idempotency-key") { idempotency_key(headers).map(Some) } else { Ok(None) }
+}
+
 /// The key under which a repeated request is recognised.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();

@@ -9,6 +9,7 @@ use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 
 use super::problem::Details;
 use super::resources;
+use super::routes::jobs::Job;
 use super::routes::openings::OpeningRequest;
 use super::routes::operations::{Health, ReadinessReport};
 
@@ -33,6 +34,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     for described in [
         reference::<Category>,
         reference::<Health>,
+        reference::<Job>,
         reference::<Link>,
         reference::<OpeningRequest>,
         reference::<Details>,

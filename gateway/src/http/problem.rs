@@ -83,6 +83,12 @@ impl Problem {
         self
     }
 
+    /// The same, to be tried again after this many seconds.
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// The same, naming the opening it is about.
     pub fn of_opening(mut self, opening: impl ToString) -> Self {
         self.opening = Some(opening.to_string());
@@ -91,6 +97,11 @@ impl Problem {
 }
 
 impl Problem {
+    /// As it is answered.
+    pub(crate) fn into_json(self) -> serde_json::Value {
+        serde_json::to_value(self.into_details()).expect("a problem always serialises")
+    }
+
     fn into_details(self) -> Details {
         let Self { status, code, detail, opening, provision, .. } = self;
         let (kind, title) = (format!("urn:healthchain:problem:{code}"), code.replace('-', " "));

@@ -20,11 +20,12 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::body_time::bound_body_time;
 use super::linger::linger;
 use super::observe::observe;
-use super::openapi;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
+use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
-use super::routes::{audit, contents, links, openings, operations};
+use super::routes::{audit, contents, jobs, links, openings, operations};
+use super::{browsers, openapi};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
 
@@ -39,6 +40,7 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(audit::of_patient))
         .routes(routes!(audit::of_member))
         .routes(routes!(contents::content))
+        .routes(routes!(jobs::job))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
 }
@@ -50,7 +52,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let swagger = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     routes
         .merge(resources::routes())
-        .with_state(gateway)
+        .with_state(Arc::clone(&gateway))
         .route("/openapi.json", get(move || std::future::ready(Json(document))))
         .merge(swagger)
         .fallback(|| std::future::ready(Problem::new(ROUTE_NOT_FOUND)))
@@ -59,6 +61,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(axum::middleware::from_fn(linger))
         .layer(axum::middleware::from_fn(bound_body_time))
         .layer(Extension(Arc::new(LatestReadiness::default())))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), limit))
+        .layer(gateway.origins.layer())
+        .layer(browsers::compression())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(axum::middleware::from_fn(observe))
@@ -69,6 +74,15 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
                 .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
         )
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(axum::middleware::map_request(drop_strange_request_id))
+}
+
+/// What a caller calls its request goes to the log and back: it is an id, or another is made.
+async fn drop_strange_request_id(mut request: Request) -> Request {
+    if request.headers().get(REQUEST_ID).is_some_and(|id| !browsers::is_request_id(id)) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
 }
 
 /// The document that `/openapi.json` serves.

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod contents;
+pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod openings;
 pub(crate) mod operations;

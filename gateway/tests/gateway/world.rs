@@ -9,10 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fabric_msp::SigningIdentity;
 use fabric_msp::issue::{Authority, Issued, Request};
+use healthchain_gateway::configuration::LimitsConfiguration;
 use healthchain_gateway::contents::https::HttpsContents;
 use healthchain_gateway::gateway::{Gateway, OwnOrganisation, Patience};
+use healthchain_gateway::http::browsers::Origins;
 use healthchain_gateway::http::connections::Limits;
 use healthchain_gateway::http::listener::TlsListener;
+use healthchain_gateway::http::rates::Rates;
 use healthchain_gateway::ledger::Ledger;
 use healthchain_gateway::records::object_store::ObjectRecords;
 use healthchain_gateway::sealing::software::SoftwareKey;
@@ -23,6 +26,7 @@ use healthchain_gateway::wallet::folder::FolderWallet;
 use healthchain_rules::{EncryptionKey, Holder, KeyHash, MspId, Recipient};
 use rustls::RootCertStore;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use super::ledger::MemoryLedger;
 
@@ -234,6 +238,9 @@ impl Draft {
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
             state: State::in_memory().await.unwrap(),
+            under_way: TaskTracker::new(),
+            rates: Rates::new(&LimitsConfiguration::default()),
+            origins: Origins::default(),
         });
         Organisation {
             running: Some(serve(Arc::clone(&gateway), self.listener, Limits::default())),

@@ -19,7 +19,7 @@ macro_rules! documented {
 
             impl IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    responses(&[REQUEST, $($group),+], &[$(RefusalCode::$refusal),*], &[])
+                    responses(&[REQUEST, LIMITS, $($group),+], &[$(RefusalCode::$refusal),*], &[])
                 }
             }
         )+
@@ -28,12 +28,14 @@ macro_rules! documented {
 
 documented! {
     /// Of `POST /v1/links`.
-    PublishProblems: CALLER MEMBER_CALLER QUERY RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
+    PublishProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
         UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownPatient EnvelopeMissing EnvelopeNotWanted LinkExists;
     /// Of both audit trails.
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
         ReadingExpired PageTokenMismatch;
+    /// Of `GET /v1/jobs/{job}`.
+    JobProblems: CALLER MEMBER_CALLER STATE JOB; ;
     /// Of `GET /v1/contents/{link}/{version}`.
     ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
         UnknownEnvelope OpeningNotInForce;
@@ -44,8 +46,18 @@ pub(crate) struct OpeningProblems;
 
 impl IntoResponses for OpeningProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let groups =
-            &[REQUEST, CALLER, MEMBER_CALLER, JSON_BODY, LEDGER, LEDGER_WRITE, RECORDS, RECORD_CONTENT, OPENING];
+        let groups = &[
+            REQUEST,
+            LIMITS,
+            CALLER,
+            MEMBER_CALLER,
+            JSON_BODY,
+            LEDGER,
+            LEDGER_WRITE,
+            RECORDS,
+            RECORD_CONTENT,
+            OPENING,
+        ];
         let refusals = &[RefusalCode::UnknownCaller, RefusalCode::UnknownLink, RefusalCode::OpeningNotInForce];
         let denials =
             Denial::ALL.map(|reason| format!("`{}` (denied, committed): {}", reason.as_str(), denial(reason)));
@@ -63,8 +75,8 @@ pub(crate) enum Touch {
 }
 
 /// What the routes of the table may answer besides refusals: whoever adds to what holds for all of them adds its kinds here.
-const READS: &[&[Kind]] = &[REQUEST, QUERY, LEDGER];
-const WRITES: &[&[Kind]] = &[REQUEST, QUERY, JSON_BODY, CONDITION, LEDGER, LEDGER_WRITE];
+const READS: &[&[Kind]] = &[REQUEST, LIMITS, QUERY, LEDGER];
+const WRITES: &[&[Kind]] = &[REQUEST, LIMITS, QUERY, JSON_BODY, REPETITION, CONDITION, STATE, LEDGER, LEDGER_WRITE];
 const OF_MEMBERS: &[&[Kind]] = &[CALLER, MEMBER_CALLER];
 
 /// The statuses of problems of a route of the table.

@@ -94,12 +94,40 @@ kinds! {
 }
 
 kinds! {
-    /// What publishing a record may answer besides.
-    RECORD_BODY:
+    /// What a request with an Idempotency-Key may answer besides.
+    REPETITION:
     IDEMPOTENCY_KEY_MISSING 400 "idempotency-key-missing"
         "Send an Idempotency-Key: 1 to 128 visible characters, the same again when you repeat the request."
     IDEMPOTENCY_KEY_REUSED 422 "idempotency-key-reused"
-        "This Idempotency-Key has published another record, patient, category or media type: take a new key."
+        "This Idempotency-Key was sent with another request: take a new key."
+    IDEMPOTENCY_KEY_IN_USE 409 "idempotency-key-in-use" after 1
+        "The first request with this Idempotency-Key is still being carried out: repeat it to learn its answer."
+}
+
+kinds! {
+    /// What asking for a job may answer besides.
+    JOB:
+    JOB_NOT_FOUND 404 "job-not-found"
+        "You have no such job, or have it no more: a job is kept for a day."
+}
+
+kinds! {
+    /// What a job may end with besides.
+    JOB_END:
+    JOB_CUT_OFF 504 "job-cut-off"
+        "The gateway was stopped before the request was answered, and whether it was carried out is not known: repeat the request with the same Idempotency-Key, or look."
+}
+
+kinds! {
+    /// What whoever asks too much is answered.
+    LIMITS:
+    TOO_MANY_REQUESTS 429 "too-many-requests" after 1
+        "You send more requests than one caller may: wait as long as Retry-After says."
+}
+
+kinds! {
+    /// What publishing a record may answer besides.
+    RECORD_BODY:
     MEDIA_TYPE_NOT_A_RECORD 415 "media-type-not-a-record"
         "Send the record's bytes as they are, with their own media type as Content-Type; forms are not taken."
     RECORD_TOO_LARGE 413 "record-too-large"
@@ -202,6 +230,10 @@ pub const ALL: &[&[Kind]] = &[
     QUERY,
     JSON_BODY,
     CONDITION,
+    REPETITION,
+    JOB,
+    JOB_END,
+    LIMITS,
     RECORD_BODY,
     LEDGER,
     LEDGER_WRITE,

@@ -111,10 +111,14 @@ fn header_parameters(line: &Line) -> Vec<Value> {
         let text = "An ETag of this resource: if it is still that one, the answer is 304 without a body.";
         headers.push(header("If-None-Match", text.into(), json!({"type": "string"})));
     }
-    if let Some(id) = line.id {
+    if !line.reads() {
+        let makes = |id| format!(" It makes the `{id}` when the body leaves it out.");
         let text =
-            format!("Makes the `{id}` when the body leaves it out: the same key gives the same id to the same caller.");
+            "The same key with the same request is carried out once, and answered the same for a day.".to_owned();
+        let text = text + &line.id.map(makes).unwrap_or_default();
         headers.push(header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,128}$"})));
+        let text = "`respond-async`: the answer is 202, and a job has the answer when there is one (RFC 7240).";
+        headers.push(header("Prefer", text.into(), json!({"type": "string"})));
     }
     if let Some(state) = line.state() {
         let text = format!(
@@ -216,6 +220,12 @@ fn responses(line: &Line, returns: &Value) -> Value {
         success["headers"] = headers.into();
     }
     let mut responses = json!({status: success});
+    if !line.reads() {
+        responses["202"] = json!({
+            "description": "Begun, as `Prefer: respond-async` asks: `Location` is the job that will have the answer",
+            "headers": {"Location": text_header("`/v1/jobs/{job}`"), "Preference-Applied": text_header("`respond-async`")},
+        });
+    }
     if line.reads() {
         responses["304"] = json!({"description": "The caller has it already: `If-None-Match` names it"});
     }

@@ -20,6 +20,7 @@ use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::input;
 use crate::http::problem::{MALFORMED_PATH, PRECONDITION_FAILED, Problem};
+use crate::http::repeatable::{self, Wish};
 use crate::ledger::Contract;
 use crate::use_cases::share_link::link_id;
 use crate::wallet::WalletMember;
@@ -94,12 +95,21 @@ async fn read(
 }
 
 /// The one place that every write of the table passes, after the caller is known and the arguments are the contract's. What holds
-/// for all writes is done here, around [`submit`]: `If-Match` now; a repetition that the gateway remembers has to be answered before
-/// that, because the first request has changed what the condition is about; and whoever signs elsewhere is handed what to sign in
-/// place of [`submit`].
+/// for all writes is done here, around [`submit`]: a repetition that the gateway remembers is answered before `If-Match` is looked at,
+/// because the first request has changed what the condition is about; and whoever signs elsewhere is handed what to sign in place of
+/// [`submit`].
 pub(crate) async fn write(gateway: &Arc<Gateway>, member: &WalletMember, call: Call) -> Result<Response, Problem> {
-    require_expected_state(gateway, member, &call).await?;
-    submit(gateway, member, call).await
+    let condition = call.headers.get_all(header::IF_MATCH).into_iter().map(HeaderValue::as_bytes);
+    let said = call.arguments.json.iter().map(Vec::as_slice).chain(condition);
+    let fingerprint = repeatable::fingerprint(gateway, said);
+    let wish = Wish { route: format!("{} {}", call.line.method, call.line.path), fingerprint };
+    let (headers, signed_for) = (call.headers.clone(), member.id.clone());
+    let (its_gateway, member) = (Arc::clone(gateway), member.clone());
+    let work = async move {
+        require_expected_state(&its_gateway, &member, &call).await?;
+        submit(&its_gateway, &member, call).await
+    };
+    repeatable::answer(gateway, &signed_for, &headers, wish, work).await
 }
 
 async fn submit(gateway: &Gateway, member: &WalletMember, call: Call) -> Result<Response, Problem> {
