@@ -63,6 +63,9 @@ pub struct Configuration {
     /// Where the gateway remembers what is not on the ledger.
     #[serde(default)]
     pub state: StateConfiguration,
+    /// Where the ledger is for development only: the sentence that says so wherever the gateway is seen.
+    #[serde(default)]
+    pub development: Option<String>,
     /// The organisation's own peer.
     pub peer: PeerConfiguration,
     /// This gateway's certificate for TLS, both as a server and as a client of other gateways.

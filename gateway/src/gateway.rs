@@ -51,6 +51,8 @@ pub struct Gateway {
     pub rates: Rates,
     /// Other sites whose pages may use this gateway.
     pub origins: Origins,
+    /// What is said of a ledger that is for development only, on every answer.
+    pub development: Option<String>,
 }
 
 /// The organisation, as its gateway acts for it.

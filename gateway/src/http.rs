@@ -4,6 +4,7 @@ mod body_time;
 pub mod browsers;
 mod caller;
 pub mod connections;
+mod development;
 mod input;
 mod linger;
 pub mod listener;

@@ -170,6 +170,7 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         under_way: TaskTracker::new(),
         rates: Rates::new(&configuration.limits),
         origins: Origins::new(&configuration.cors),
+        development: configuration.development.clone(),
     })
 }
 

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::body_time::bound_body_time;
+use super::development;
 use super::linger::linger;
 use super::observe::observe;
 use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
@@ -48,9 +49,10 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
 /// The whole service. It expects [`super::listener::Peer`] as the connection's information.
 pub fn router(gateway: Arc<Gateway>) -> Router {
     let (routes, document) = all().split_for_parts();
-    let document = openapi::document(&document);
+    let notice = gateway.development.clone();
+    let document = development::noted(openapi::document(&document), notice.as_deref());
     let swagger = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
-    routes
+    let router = routes
         .merge(resources::routes())
         .with_state(Arc::clone(&gateway))
         .route("/openapi.json", get(move || std::future::ready(Json(document))))
@@ -74,7 +76,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
                 .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
         )
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-        .layer(axum::middleware::map_request(drop_strange_request_id))
+        .layer(axum::middleware::map_request(drop_strange_request_id));
+    development::marked(router, notice.as_deref())
 }
 
 /// What a caller calls its request goes to the log and back: it is an id, or another is made.

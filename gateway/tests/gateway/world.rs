@@ -241,6 +241,7 @@ impl Draft {
             under_way: TaskTracker::new(),
             rates: Rates::new(&LimitsConfiguration::default()),
             origins: Origins::default(),
+            development: None,
         });
         Organisation {
             running: Some(serve(Arc::clone(&gateway), self.listener, Limits::default())),

@@ -22,6 +22,9 @@ pub(crate) struct Health {
     status: &'static str,
     /// The program's version.
     version: &'static str,
+    /// That the ledger is for development only, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    development: Option<String>,
 }
 
 /// What the gateway depends on: `ok`, or what is wrong.
@@ -42,6 +45,9 @@ pub(crate) struct ReadinessReport {
     /// The channel's height at that peer.
     #[serde(skip_serializing_if = "Option::is_none")]
     height: Option<u64>,
+    /// That the ledger is for development only, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    development: Option<String>,
 }
 
 /// What the dependencies said last: however often strangers ask, they are asked once in [`FRESH`].
@@ -71,8 +77,9 @@ impl LatestReadiness {
 /// Whether the process is alive
 #[utoipa::path(get, path = "/healthz", tag = "operations",
     responses((status = 200, description = "It is", body = ref("#/components/schemas/Health"))))]
-pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION") })
+pub(crate) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Json<Health> {
+    let development = gateway.development.clone();
+    Json(Health { status: "alive", version: env!("CARGO_PKG_VERSION"), development })
 }
 
 /// Whether the gateway can serve now
@@ -98,6 +105,7 @@ pub(crate) async fn readyz(
         state: told(state, "the state database does not answer; the gateway's log says why"),
         disk: told(disk, "too little room is left for records; the gateway's log says how much"),
         height: readiness.peer.ok(),
+        development: gateway.development.clone(),
     };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(report))
 }
