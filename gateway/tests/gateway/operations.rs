@@ -4,7 +4,7 @@ use healthchain_gateway::ledger::LedgerFailure;
 use serde_json::Value;
 
 use super::ledger::When;
-use super::world::World;
+use super::world::{NOTICE, World};
 
 /// Readiness is asked for anew after a second.
 const FRESH: Duration = Duration::from_millis(1100);
@@ -72,4 +72,36 @@ async fn the_documentation_is_served_to_everybody() {
     assert!(page.text().await.unwrap().contains("swagger-ui"));
     let script = client.get(world.hospital.at("/docs/swagger-initializer.js")).send().await.unwrap();
     assert!(script.text().await.unwrap().contains("/openapi.json"));
+}
+
+#[tokio::test]
+async fn every_answer_of_a_gateway_on_a_development_ledger_says_so() {
+    let world = World::new().await;
+    for path in ["/docs/", "/docs/swagger-ui.css", "/openapi.json", "/healthz", "/readyz", "/v1/me", "/nowhere"] {
+        let response = world.payer.client(None).get(world.payer.at(path)).send().await.unwrap();
+        assert_eq!(response.headers()["healthchain-ledger"], "development", "{path}");
+        let response = world.hospital.client(None).get(world.hospital.at(path)).send().await.unwrap();
+        assert!(!response.headers().contains_key("healthchain-ledger"), "{path}");
+    }
+    let unknown_method = world.payer.client(None).delete(world.payer.at("/v1/me")).send().await.unwrap();
+    assert_eq!(unknown_method.status(), 405);
+    assert_eq!(unknown_method.headers()["healthchain-ledger"], "development");
+}
+
+#[tokio::test]
+async fn the_description_health_and_readiness_of_a_gateway_on_a_development_ledger_say_so() {
+    let world = World::new().await;
+    let payer = async |path: &str| -> Value {
+        let response = world.payer.client(None).get(world.payer.at(path)).send().await.unwrap();
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
+    };
+    let described = payer("/openapi.json").await;
+    assert!(described["info"]["description"].as_str().unwrap().contains(NOTICE));
+    assert!(described["info"]["title"].as_str().unwrap().contains("development"));
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(payer(path).await["development"], NOTICE, "{path}");
+        let response = world.hospital.client(None).get(world.hospital.at(path)).send().await.unwrap();
+        let report: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
+        assert!(report.get("development").is_none(), "{path}");
+    }
 }

@@ -36,6 +36,8 @@ pub(crate) const PATIENCE: Patience = Patience {
     opening: Duration::from_millis(250),
     transfer: Duration::from_secs(20),
 };
+/// What the payer's gateway is told to say of its ledger; the hospital's is told nothing.
+pub(crate) const NOTICE: &str = "A ledger for tests.";
 pub(crate) const MAX_RECORD_BYTES: usize = 64 << 10;
 
 pub(crate) struct World {
@@ -241,7 +243,7 @@ impl Draft {
             under_way: TaskTracker::new(),
             rates: Rates::new(&LimitsConfiguration::default()),
             origins: Origins::default(),
-            development: None,
+            development: (self.msp_id.as_str() == "PayerMSP").then(|| NOTICE.to_owned()),
         });
         Organisation {
             running: Some(serve(Arc::clone(&gateway), self.listener, Limits::default())),
