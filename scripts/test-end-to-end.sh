@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The end-to-end tests on one ledger: scripts/test-end-to-end.sh embedded|fabric [options of the test runner]
+# The end-to-end tests on one ledger: scripts/test-end-to-end.sh embedded|fabric|dev [options of the test runner]
 # They start a network of their own (own folder, own ports) and remove it, whatever happens. After a failure its files stay.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-ledger=${1:?embedded or fabric}
+ledger=${1:?embedded, fabric or dev}
 shift
 cargo build --release --workspace --bins --locked
 programs=${CARGO_TARGET_DIR:-target}/release

@@ -17,6 +17,7 @@ step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-d
 test_step "unit and contract tests" cargo test --workspace --exclude healthchain-end-to-end --locked
 step "programs" cargo build --release --workspace --bins --locked
 test_step "end to end on the embedded ledger" scripts/test-end-to-end.sh embedded
+test_step "end to end in one process" scripts/test-end-to-end.sh dev
 test_step "the official Node client on the embedded ledger" scripts/test-node-client.sh
 if fabric_is_here; then
     test_step "end to end on Fabric" scripts/test-end-to-end.sh fabric

@@ -1,7 +1,8 @@
 //! What the end-to-end tests are written with: a network of their own, people who call its REST interface as clinic software
 //! would, and clients that skip the gateways.
 //!
-//! The tests themselves are in `tests/suite/`; they run on the ledger that `HEALTHCHAIN_LEDGER` names (`embedded` or `fabric`).
+//! The tests themselves are in `tests/suite/`; they run on the ledger that `HEALTHCHAIN_LEDGER` names (`embedded`, `fabric`, or `dev`: embedded,
+//! all in one process).
 
 mod chain;
 mod dishonest;

@@ -121,9 +121,10 @@ impl World {
     }
 
     /// The component of a name's first part, such as `chaincode`, that serves an organisation. On the embedded ledger
-    /// one process serves them all.
+    /// one process serves them all, and where everything is one process, it is that one.
     pub fn component(&self, part: &str, organisation: &Organisation) -> String {
         match (self.network.ledger(), part) {
+            (LedgerKind::Dev, _) => "dev".to_owned(),
             (LedgerKind::Embedded, "peer" | "orderer") => "ledger".to_owned(),
             (LedgerKind::Embedded, "chaincode") => "chaincode".to_owned(),
             _ => format!("{part}.{}", organisation.name),

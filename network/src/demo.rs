@@ -3,8 +3,9 @@
 //! Everything goes over the gateways' REST interface, as it would from anywhere else, and each step is asserted.
 
 mod actors;
+pub mod example;
 mod records;
-mod rest;
+pub(crate) mod rest;
 
 use std::{
     path::Path,

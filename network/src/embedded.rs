@@ -12,6 +12,8 @@ use crate::{
 
 const LEDGER: &str = "ledger";
 const CHAINCODE: &str = "chaincode";
+/// The name of its configuration in its folder.
+pub(crate) const CONFIGURATION: &str = "embedded.toml";
 
 /// The network's ledger in one process.
 pub(crate) struct Embedded<'a> {
@@ -27,7 +29,7 @@ impl Ledger for Embedded<'_> {
         let ledger = Component {
             name: LEDGER.into(),
             program: programs.own("fabric-embedded")?,
-            arguments: vec!["--config".into(), path(&layout.embedded().join("embedded.toml"))],
+            arguments: vec!["--config".into(), path(&layout.embedded().join(CONFIGURATION))],
             environment: own_environment(),
             folder: layout.embedded(),
             ports,
@@ -45,7 +47,7 @@ impl Ledger for Embedded<'_> {
     async fn prepare(&self) -> Result<(), NetworkError> {
         let Site { layout, consortium, .. } = self.site;
         let configuration = render::embedded(layout, consortium, &self.package_id()?)?;
-        write_file(&layout.embedded().join("embedded.toml"), configuration)
+        write_file(&layout.embedded().join(CONFIGURATION), configuration)
     }
 
     async fn open(&self) -> Result<(), NetworkError> {

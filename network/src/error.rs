@@ -140,6 +140,14 @@ pub enum NetworkError {
         /// What was expected and what came.
         reason: String,
     },
+    /// A part of the network that runs in this process does not start.
+    #[error("{part} does not start: {reason}")]
+    Part {
+        /// Which.
+        part: String,
+        /// Why.
+        reason: String,
+    },
     /// The caller gave up.
     #[error("interrupted; what this call had started was stopped")]
     Interrupted,

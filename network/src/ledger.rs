@@ -1,14 +1,20 @@
-//! The two ledgers that a network can run on, behind one trait.
+//! The ledgers that a network can run on, behind one trait.
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
 use crate::{Layout, NetworkError, process::Component};
+
+/// What the gateways say wherever they are seen, when everybody's keys are on one machine.
+const DEVELOPMENT: &str =
+    "This is a development ledger on one machine, which holds everybody's keys: not for real records.";
 
 /// What a network's ledger runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LedgerKind {
     /// One process for all organisations, for one machine: development, demonstration, tests.
     Embedded,
+    /// The embedded ledger, with the contract and every gateway in its process.
+    Dev,
     /// Hyperledger Fabric's own peers and orderers.
     Fabric,
 }
@@ -17,6 +23,7 @@ impl fmt::Display for LedgerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             LedgerKind::Embedded => "embedded",
+            LedgerKind::Dev => "dev",
             LedgerKind::Fabric => "fabric",
         })
     }
@@ -28,13 +35,22 @@ impl FromStr for LedgerKind {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "embedded" => Ok(LedgerKind::Embedded),
+            "dev" => Ok(LedgerKind::Dev),
             "fabric" => Ok(LedgerKind::Fabric),
-            _ => Err(format!("there is no ledger \"{text}\"; choose embedded or fabric")),
+            _ => Err(format!("there is no ledger \"{text}\"; choose embedded, fabric or dev")),
         }
     }
 }
 
 impl LedgerKind {
+    /// What a gateway says of a ledger that is not for real records; `None` for one that is.
+    pub(crate) fn notice(self) -> Option<&'static str> {
+        match self {
+            LedgerKind::Embedded | LedgerKind::Dev => Some(DEVELOPMENT),
+            LedgerKind::Fabric => None,
+        }
+    }
+
     /// Which ledger the network in a folder was made for.
     #[must_use]
     pub fn of_folder(folder: &Path) -> Option<Self> {
@@ -43,7 +59,7 @@ impl LedgerKind {
     }
 }
 
-/// One of the two ledgers: which processes it is made of, and how it comes up.
+/// One of the ledgers: which processes it is made of, and how it comes up.
 pub(crate) trait Ledger {
     /// The processes, the chaincode's included; in the order in which `status` shows them.
     ///

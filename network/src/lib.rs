@@ -1,13 +1,14 @@
 //! Makes, starts, watches and stops a Healthchain consortium on one machine.
 //!
 //! [`Consortium`] is the shape, read from a file; [`Network`] is one consortium in one folder, on real Fabric or on the
-//! embedded ledger. Whatever a call finds done it leaves as it is, so every call may be repeated.
+//! embedded ledger, in processes of their own or all in one. Whatever a call finds done it leaves as it is, so every call may be repeated.
 //!
 //! The crate's program is what `test-network.sh` runs; end-to-end tests use the library.
 
 mod chaincode_package;
 mod consortium;
 pub mod demo;
+mod dev;
 mod embedded;
 mod error;
 mod fabric;
@@ -34,6 +35,7 @@ mod status;
 pub use consortium::{
     Batch, ChaincodeDefinition, Consortium, ConsortiumError, Member, Ordering, Organisation, Policies, Ports, Quorum,
 };
+pub use dev::{Keep, OneProcess};
 pub use error::NetworkError;
 pub use layout::{CertificateFiles, Layout, OrganisationFolder};
 pub use ledger::LedgerKind;

@@ -278,6 +278,10 @@ impl Network {
         Memory::of(&pids)
     }
 
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// The consortium, with the ports it has here.
     #[must_use]
     pub fn consortium(&self) -> &Consortium {

@@ -98,13 +98,15 @@ pub(crate) fn embedded(layout: &Layout, consortium: &Consortium, package_id: &st
     render("embedded.toml", include_str!("../templates/embedded.toml"), values)
 }
 
-/// A gateway's gateway.toml.
+/// A gateway's gateway.toml; `development` is what it says of a development ledger.
 pub(crate) fn gateway(
     layout: &Layout,
     consortium: &Consortium,
     organisation: &Organisation,
+    development: Option<&str>,
 ) -> Result<String, NetworkError> {
     let values = json!({
+        "development": development,
         "organisation": view(layout, organisation),
         "organisations": views(layout, consortium),
         "channel": consortium.channel,
@@ -194,7 +196,20 @@ members = [{ id = "pharmacy-administrator", role = "administrator" }]
         insta::assert_snapshot!("orderer", orderer(&layout(), first).unwrap());
         insta::assert_snapshot!("configtx", configtx(&layout(), &consortium).unwrap());
         insta::assert_snapshot!("embedded", embedded(&layout(), &consortium, "healthchain_1:00").unwrap());
-        insta::assert_snapshot!("gateway", gateway(&layout(), &consortium, first).unwrap());
+        insta::assert_snapshot!("gateway", gateway(&layout(), &consortium, first, None).unwrap());
+    }
+
+    #[test]
+    fn a_gateway_is_told_that_its_ledger_is_for_development() {
+        let consortium = five();
+        let first = &consortium.organisations[0];
+        let notice = crate::LedgerKind::Dev.notice();
+
+        let configuration = gateway(&layout(), &consortium, first, notice).unwrap();
+
+        let parsed: toml::Table = configuration.parse().unwrap();
+        assert_eq!(parsed["development"].as_str(), notice);
+        assert_eq!(crate::LedgerKind::Fabric.notice(), None);
     }
 
     #[test]

@@ -16,10 +16,13 @@ const CLIENTS: usize = 4;
 
 crate::promises![
     a_peer_killed_under_load_loses_nothing_acknowledged_and_nothing_is_written_twice,
-    no_other_organisation_answers_in_place_of_the_own_chaincode,
-    a_killed_chaincode_is_back_with_the_next_call_after_its_start,
     a_killed_gateway_comes_back_with_its_records,
     up_again_is_harmless_and_goes_on_after_everything_was_killed,
+];
+
+crate::promises![STOPPING_PARTS:
+    no_other_organisation_answers_in_place_of_the_own_chaincode,
+    a_killed_chaincode_is_back_with_the_next_call_after_its_start,
 ];
 
 crate::promises![FABRIC_PROMISES: whichever_orderer_is_killed_under_load_writes_go_on];

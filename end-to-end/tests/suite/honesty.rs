@@ -16,8 +16,9 @@ crate::promises![
     a_certificate_that_no_member_has_is_unknown_to_the_ledger,
     another_members_envelope_is_given_to_nobody_else,
     any_fabric_client_can_ask_what_the_contracts_offer,
-    a_result_that_differs_between_organisations_is_refused,
 ];
+
+crate::promises![STOPPING_PARTS: a_result_that_differs_between_organisations_is_refused];
 
 async fn a_client_that_skips_the_gateway_gets_the_same_refusals(world: &World) {
     let (hospital, payer, patient) = (world.hospital_clinician(), world.payer_officer(), world.new_patient());

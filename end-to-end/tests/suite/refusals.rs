@@ -20,9 +20,12 @@ crate::promises![
     malformed_and_oversized_requests_are_told_apart,
     a_lost_record_is_said_to_be_lost,
     a_record_with_one_changed_byte_is_refused,
+    concurrent_consents_are_each_granted_or_told_to_come_again,
+];
+
+crate::promises![STOPPING_PARTS:
     a_gateway_whose_peer_is_down_says_so_and_changes_nothing,
     a_link_whose_publisher_is_down_says_so,
-    concurrent_consents_are_each_granted_or_told_to_come_again,
 ];
 
 async fn a_caller_without_a_certificate_is_told_to_present_one(world: &World) {

@@ -87,14 +87,8 @@ impl Session {
 
     /// Prints the curl line that does the same.
     pub(super) fn show_curl(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) {
-        let MemberAccess { tls, tls_root, gateway_url, .. } = &self.access;
         let headers: String = headers.iter().map(|(name, value)| format!(" -H '{name}: {value}'")).collect();
-        let line = format!(
-            "curl --cacert {} --cert {} --key {} -X {method}{headers} {body} '{gateway_url}{path}'",
-            shown(tls_root),
-            shown(&tls.certificate),
-            shown(&tls.key)
-        );
+        let line = format!("{} -X {method}{headers} {body} '{}{path}'", curl(&self.access), self.access.gateway_url);
         tell!("   {}", line.replace("  ", " "));
     }
 
@@ -169,8 +163,13 @@ impl Answer {
     }
 }
 
+/// The beginning of a curl line with which a member calls the own gateway.
+pub(crate) fn curl(MemberAccess { tls, tls_root, .. }: &MemberAccess) -> String {
+    format!("curl --cacert {} --cert {} --key {}", shown(tls_root), shown(&tls.certificate), shown(&tls.key))
+}
+
 /// A path as short as it can be from where the person is.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }

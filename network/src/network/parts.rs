@@ -6,8 +6,8 @@ use futures::future::join_all;
 
 use super::Network;
 use crate::{
-    ComponentStatus, Health, LedgerKind, NetworkError, embedded::Embedded, fabric::Fabric, health, layout::make_folder,
-    ledger::Ledger, process::Component,
+    ComponentStatus, Health, LedgerKind, NetworkError, dev::Dev, embedded::Embedded, fabric::Fabric, health,
+    layout::make_folder, ledger::Ledger, process::Component,
 };
 
 const LOG_KEEPER: &str = "log-keeper";
@@ -16,11 +16,16 @@ impl Network {
     pub(super) fn ledger_components(&self) -> Result<Vec<Component>, NetworkError> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.components(),
+            LedgerKind::Dev => Dev { site: &self.site }.components(),
             LedgerKind::Fabric => Fabric { site: &self.site }.components(),
         }
     }
 
+    /// The gateways' processes, where they have any of their own.
     pub(super) fn gateways(&self) -> Result<Vec<Component>, NetworkError> {
+        if self.ledger == LedgerKind::Dev {
+            return Ok(Vec::new());
+        }
         self.site.consortium.organisations.iter().map(|organisation| self.site.gateway(organisation)).collect()
     }
 
@@ -72,6 +77,7 @@ impl Network {
     pub(super) async fn settle(&self, component: &str) -> Result<(), NetworkError> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.settle(component).await,
+            LedgerKind::Dev => Dev { site: &self.site }.settle(component).await,
             LedgerKind::Fabric => Fabric { site: &self.site }.settle(component).await,
         }
     }
@@ -79,6 +85,7 @@ impl Network {
     pub(super) async fn height(&self, component: &str) -> Option<u64> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.height(component).await,
+            LedgerKind::Dev => Dev { site: &self.site }.height(component).await,
             LedgerKind::Fabric => Fabric { site: &self.site }.height(component).await,
         }
     }
@@ -124,7 +131,7 @@ impl Network {
         Ok(())
     }
 
-    pub(super) fn lock(&self) -> Result<File, NetworkError> {
+    pub(crate) fn lock(&self) -> Result<File, NetworkError> {
         let layout = &self.site.layout;
         make_folder(layout.root())?;
         let file = File::create(layout.lock()).map_err(NetworkError::file(layout.lock()))?;

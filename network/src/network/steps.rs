@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use super::{Network, PATIENCE};
 use crate::{
     Consortium, LedgerKind, NetworkError,
+    dev::Dev,
     embedded::Embedded,
     fabric::Fabric,
     founding, health, identities,
@@ -23,7 +24,7 @@ impl Network {
         let Site { progress, consortium, layout, .. } = &self.site;
         self.claim()?;
         progress.say(&format!("The network on the {} ledger, in {}", self.ledger, layout.root().display()));
-        if self.ledger == LedgerKind::Embedded {
+        if self.ledger.notice().is_some() {
             progress.say("(for one machine: development, demonstration, tests; real Fabric with --ledger fabric)");
         }
         progress.step("identities", async { identities::make(layout, consortium) }).await?;
@@ -36,11 +37,14 @@ impl Network {
         progress.step(&count("process", &ledger, "of the ledger"), self.run(&ledger, started)).await?;
         self.open_ledger().await?;
         progress.step("organisations and members are on the ledger", founding::complete(&self.site)).await?;
+        if gateways.is_empty() {
+            return Ok(());
+        }
         progress.step(&count("gateway", &gateways, ""), self.run(&gateways, started)).await
     }
 
     /// Remembers ledger and consortium of a new folder; refuses another ledger or shape for an old one.
-    pub(super) fn claim(&self) -> Result<(), NetworkError> {
+    pub(crate) fn claim(&self) -> Result<(), NetworkError> {
         let Site { consortium, layout, programs, .. } = &self.site;
         match LedgerKind::of_folder(layout.root()) {
             Some(made_for) if made_for != self.ledger => {
@@ -66,14 +70,15 @@ impl Network {
         make_folder(&layout.logs())
     }
 
-    pub(super) async fn prepare(&self) -> Result<(), NetworkError> {
+    pub(crate) async fn prepare(&self) -> Result<(), NetworkError> {
         let Site { consortium, layout, .. } = &self.site;
         for organisation in &consortium.organisations {
             let file = layout.organisation(&organisation.name).gateway().join("gateway.toml");
-            write_file(&file, render::gateway(layout, consortium, organisation)?)?;
+            write_file(&file, render::gateway(layout, consortium, organisation, self.ledger.notice())?)?;
         }
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.prepare().await,
+            LedgerKind::Dev => Dev { site: &self.site }.prepare().await,
             LedgerKind::Fabric => Fabric { site: &self.site }.prepare().await,
         }
     }
@@ -81,6 +86,7 @@ impl Network {
     pub(super) async fn open_ledger(&self) -> Result<(), NetworkError> {
         match self.ledger {
             LedgerKind::Embedded => Embedded { site: &self.site }.open().await,
+            LedgerKind::Dev => Dev { site: &self.site }.open().await,
             LedgerKind::Fabric => Fabric { site: &self.site }.open().await,
         }
     }
@@ -102,7 +108,7 @@ impl Network {
         Ok(())
     }
 
-    pub(super) fn refuse_conflicts(&self, components: &[Component]) -> Result<(), NetworkError> {
+    pub(crate) fn refuse_conflicts(&self, components: &[Component]) -> Result<(), NetworkError> {
         let idle = components.iter().filter(|component| self.site.processes.pid(&component.name).is_none());
         let wanted = idle.flat_map(|component| component.ports.iter().map(|port| (*port, component.name.as_str())));
         let conflicts = ports::conflicts(wanted);
