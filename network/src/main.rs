@@ -185,7 +185,8 @@ async fn dev(
         folder.push("-dev");
         folder.into()
     };
-    let folder = temporary.as_ref().map(|it| it.path().to_owned()).or(folder.map(Path::to_owned)).unwrap_or_else(beside);
+    let folder =
+        temporary.as_ref().map(|it| it.path().to_owned()).or(folder.map(Path::to_owned)).unwrap_or_else(beside);
     let (programs, origin) = (programs()?, origin(arguments, &folder)?);
     let network = Network::new(origin.consortium()?, &folder, LedgerKind::Dev, programs, Progress::Quiet)?;
     let network = network.made_from(origin);
