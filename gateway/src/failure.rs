@@ -8,6 +8,7 @@ use crate::contents::ContentsError;
 use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
 use crate::state::StateError;
+use crate::use_cases::patient_index::IndexRefusal;
 
 /// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum Failure {
     /// The organisation's own record store failed, or has lost a record.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The patient index does not do what it is asked.
+    #[error("patient index: {0:?}")]
+    Index(IndexRefusal),
     /// The gateway's state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),

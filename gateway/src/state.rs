@@ -13,6 +13,7 @@
 pub mod answers;
 pub mod checkpoint;
 mod key;
+pub mod patient_index;
 pub mod retention;
 
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -98,7 +99,7 @@ impl State {
                 sqlx::any::install_default_drivers();
                 let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
                 let pool = pool.connect(url.as_str()).await.map_err(failed)?;
-                MIGRATIONS.run(&pool).await?;
+                MIGRATIONS.run_direct(None, &mut *pool.acquire().await?, false).await?;
                 Self { pool, key: Arc::new(key), begin: "BEGIN" }.under_its_key().await
             }
         }
@@ -153,7 +154,7 @@ impl State {
     async fn up_to_date(self) -> Result<Self, StateError> {
         let mut connection = self.pool.acquire().await?;
         let mut all = connection.begin_with(self.begin).await?;
-        MIGRATIONS.run(&mut *all).await?;
+        MIGRATIONS.run_direct(None, &mut *all, false).await?;
         all.commit().await?;
         drop(connection);
         self.under_its_key().await

@@ -2,6 +2,7 @@
 
 pub mod check_readiness;
 pub mod open_link;
+pub mod patient_index;
 pub mod seal_envelope;
 pub mod serve_content;
 pub mod share_link;

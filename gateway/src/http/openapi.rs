@@ -12,6 +12,8 @@ use super::resources;
 use super::routes::jobs::Job;
 use super::routes::openings::OpeningRequest;
 use super::routes::operations::{Health, ReadinessReport};
+use super::routes::patient_index::{IndexEntries, IndexRemoval, IndexSearch};
+use crate::state::patient_index::Entry;
 
 /// The document without its routes.
 pub(crate) fn outline() -> OpenApi {
@@ -35,6 +37,10 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         reference::<Category>,
         reference::<Health>,
         reference::<Job>,
+        reference::<Entry>,
+        reference::<IndexSearch>,
+        reference::<IndexEntries>,
+        reference::<IndexRemoval>,
         reference::<Link>,
         reference::<OpeningRequest>,
         reference::<Details>,

@@ -25,7 +25,7 @@ use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
-use super::routes::{audit, contents, jobs, links, openings, operations};
+use super::routes::{audit, contents, jobs, links, openings, operations, patient_index};
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
@@ -42,6 +42,9 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(audit::of_member))
         .routes(routes!(contents::content))
         .routes(routes!(jobs::job))
+        .routes(routes!(patient_index::enter))
+        .routes(routes!(patient_index::search))
+        .routes(routes!(patient_index::remove))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
 }

@@ -6,6 +6,7 @@ pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod openings;
 pub(crate) mod operations;
+pub(crate) mod patient_index;
 
 use fabric_contract::CallError;
 use healthchain_interface::{PageLimit, PageToken};

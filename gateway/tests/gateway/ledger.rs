@@ -1,7 +1,7 @@
 //! A ledger in memory: just enough of the contracts to be a gateway's other side. What it permits, the test says.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fabric_msp::SigningIdentity;
@@ -19,7 +19,7 @@ use healthchain_rules::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 type Answer = Result<Vec<u8>, LedgerFailure>;
 
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) openings: BTreeMap<TransactionId, Opening>,
     /// What functions that the gateway only passes on answer.
     pub(crate) answers: BTreeMap<String, serde_json::Value>,
+    /// Writes that wait until the test lets them go.
+    held: BTreeMap<String, Arc<Semaphore>>,
     /// Functions that were called, in order.
     pub(crate) calls: Vec<String>,
     failures: VecDeque<(String, When, LedgerFailure)>,
@@ -92,6 +94,13 @@ impl MemoryLedger {
     /// The next call of this function fails.
     pub(crate) fn fail_next(&self, function: &str, when: When, failure: LedgerFailure) {
         self.state.lock().unwrap().failures.push_back((function.to_owned(), when, failure));
+    }
+
+    /// Writes by this function wait until the test adds permits.
+    pub(crate) fn hold(&self, function: &str) -> Arc<Semaphore> {
+        let let_go = Arc::new(Semaphore::new(0));
+        self.state.lock().unwrap().held.insert(function.to_owned(), Arc::clone(&let_go));
+        let_go
     }
 
     pub(crate) fn called(&self, function: &str) -> usize {
@@ -277,7 +286,13 @@ impl Ledger for MemoryLedger {
         function: &'a str,
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Answer> {
-        Box::pin(async move { self.call(signer, function, &arguments) })
+        Box::pin(async move {
+            let held = self.state.lock().unwrap().held.get(function).cloned();
+            if let Some(let_go) = held {
+                let_go.acquire().await.unwrap().forget();
+            }
+            self.call(signer, function, &arguments)
+        })
     }
 
     fn events(&self, _signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>> {

@@ -60,6 +60,17 @@ pub(crate) struct Organisation {
     pub(crate) member_tls: Issued,
 }
 
+/// One more gateway of an organisation.
+pub(crate) struct Twin {
+    pub(crate) running: Running,
+}
+
+impl Twin {
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.running.address().port())
+    }
+}
+
 /// An organisation before its gateway runs.
 struct Draft {
     msp_id: MspId,
@@ -101,6 +112,14 @@ impl World {
         Self { ledger, hospital, payer }
     }
 
+    /// A client of another member of the hospital.
+    pub(crate) async fn colleague(&self) -> reqwest::Client {
+        let certificate = self.hospital.add_member(&self.ledger, "dr-yang");
+        // A wallet looks for new members once a second.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        self.hospital.client(Some(&certificate))
+    }
+
     /// Also seals the payer's envelope at publication.
     pub(crate) fn entitle_payer_at_publication(&self) {
         let mut state = self.ledger.state.lock().unwrap();
@@ -132,6 +151,34 @@ impl World {
 impl Organisation {
     pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// The gateway once more, changed by the test.
+    pub(crate) async fn twin(&self, change: impl FnOnce(&mut Gateway)) -> Twin {
+        let listener =
+            TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), own(&self.gateway_tls).server().unwrap());
+        let own = &self.gateway.organisation;
+        let mut gateway = Gateway {
+            organisation: OwnOrganisation {
+                msp_id: own.msp_id.clone(),
+                signer: own.signer.clone(),
+                encryption_key: Arc::clone(&own.encryption_key),
+            },
+            public_url: self.gateway.public_url.clone(),
+            max_record_bytes: self.gateway.max_record_bytes,
+            patience: self.gateway.patience,
+            trust: Trust::new(root(&self.tls_root), []).unwrap(),
+            wallet: Arc::new(FolderWallet::open(&self.wallet(), self.msp_id.as_str()).unwrap()),
+            ledger: Arc::clone(&self.gateway.ledger),
+            records: Arc::clone(&self.gateway.records),
+            contents: Arc::clone(&self.gateway.contents),
+            state: self.gateway.state.clone(),
+            under_way: TaskTracker::new(),
+            rates: Rates::new(&LimitsConfiguration::default()),
+            origins: Origins::default(),
+        };
+        change(&mut gateway);
+        Twin { running: serve(Arc::new(gateway), listener.await.unwrap(), Limits::default()) }
     }
 
     /// A client of this organisation's gateway with the member's certificate.

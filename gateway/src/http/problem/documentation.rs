@@ -34,6 +34,9 @@ documented! {
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
         ReadingExpired PageTokenMismatch;
+    /// Of the patient index.
+    IndexProblems: CALLER MEMBER_CALLER JSON_BODY REPETITION STATE INDEX LEDGER;
+        UnknownCaller MemberSuspended MemberRetired UnknownMember;
     /// Of `GET /v1/jobs/{job}`.
     JobProblems: CALLER MEMBER_CALLER STATE JOB; ;
     /// Of `GET /v1/contents/{link}/{version}`.

@@ -7,6 +7,7 @@ use crate::contents::ContentsError;
 use crate::failure::{Failure, Lock};
 use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
+use crate::use_cases::patient_index::IndexRefusal;
 
 impl From<Failure> for Problem {
     /// The inside message goes to the log, never to the caller.
@@ -36,6 +37,7 @@ fn problem(failure: Failure) -> Problem {
         Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
         Failure::Records(RecordsError::Lost) => RECORD_LOST.into(),
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
+        Failure::Index(refusal) => index(refusal).into(),
         Failure::State(_) => STATE_UNAVAILABLE.into(),
         Failure::Contents(error) => contents(error),
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
@@ -72,6 +74,15 @@ fn contents(error: ContentsError) -> Problem {
         }
         ContentsError::Lost(msp_id) => Problem::new(RECORD_LOST).because(msp_id),
         ContentsError::TooLong(_) => Problem::new(RECORD_TAMPERED).because("length"),
+    }
+}
+
+fn index(refusal: IndexRefusal) -> Kind {
+    match refusal {
+        IndexRefusal::NotForYou => INDEX_NOT_PERMITTED,
+        IndexRefusal::OfAnotherPatient => IDENTIFIER_OF_ANOTHER_PATIENT,
+        IndexRefusal::NotAPatient => NOT_A_PATIENT,
+        IndexRefusal::Unknown => IDENTIFIER_UNKNOWN,
     }
 }
 

@@ -119,6 +119,19 @@ kinds! {
 }
 
 kinds! {
+    /// What the patient index may answer besides.
+    INDEX:
+    INDEX_NOT_PERMITTED 403 "patient-index-not-permitted"
+        "The patient index is for this organisation's active clinicians and maintainers."
+    IDENTIFIER_UNKNOWN 404 "identifier-unknown"
+        "No patient is known here by this identifier."
+    IDENTIFIER_OF_ANOTHER_PATIENT 409 "identifier-of-another-patient"
+        "The identifier stands for another patient: if that is wrong, take it out first."
+    NOT_A_PATIENT 422 "not-a-patient"
+        "The ledger knows this member, but not as a patient."
+}
+
+kinds! {
     /// What whoever asks too much is answered.
     LIMITS:
     TOO_MANY_REQUESTS 429 "too-many-requests" after 1
@@ -233,6 +246,7 @@ pub const ALL: &[&[Kind]] = &[
     REPETITION,
     JOB,
     JOB_END,
+    INDEX,
     LIMITS,
     RECORD_BODY,
     LEDGER,

@@ -1,0 +1,136 @@
+//! Two gateways of one organisation behind one port, which share a PostgreSQL database.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::future::join_all;
+use healthchain_gateway::state::{State, StateKey};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::postgres;
+use super::world::{Twin, World, answer, own, root};
+
+/// Both gateways, and the port that leads to them in turn.
+struct Pair {
+    world: World,
+    gateways: Vec<Twin>,
+    address: SocketAddr,
+    door: JoinHandle<()>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let place = postgres::database().await;
+        let key = world.hospital.folder.path().join("state.key");
+        let state = async || State::open(&place, StateKey::in_file(&key).unwrap()).await.unwrap();
+        let (one, other) = (state().await, state().await);
+        let gateways = vec![
+            world.hospital.twin(|gateway| gateway.state = one).await,
+            world.hospital.twin(|gateway| gateway.state = other).await,
+        ];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let behind = gateways.iter().map(|gateway: &Twin| gateway.running.address()).collect();
+        Self { world, gateways, address, door: tokio::spawn(lead_in_turn(listener, behind)) }
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+
+    /// The member, who takes a new connection for each request and so reaches the gateways in turn.
+    fn member(&self) -> Client {
+        let hospital = &self.world.hospital;
+        let config = own(&hospital.member_tls).client(root(&hospital.tls_root)).unwrap();
+        let client = Client::builder().tls_backend_preconfigured(config).no_proxy().pool_max_idle_per_host(0);
+        client.build().unwrap()
+    }
+
+    async fn withdraw(&self, key: &str, prefer: &str) -> Response {
+        let request = self.member().post(self.at("/v1/links/l1/withdrawal")).header("idempotency-key", key);
+        request.header("prefer", prefer).json(&json!({"reason": "wrong"})).send().await.unwrap()
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        self.door.abort();
+    }
+}
+
+async fn lead_in_turn(listener: TcpListener, behind: Vec<SocketAddr>) {
+    for address in behind.iter().copied().cycle() {
+        let (mut outside, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut inside = TcpStream::connect(address).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+        });
+    }
+}
+
+fn is_replayed(response: &Response) -> bool {
+    response.headers().contains_key("idempotency-replayed")
+}
+
+#[tokio::test]
+async fn a_write_that_is_repeated_at_the_other_gateway_is_carried_out_once() {
+    let pair = Pair::new().await;
+    let answers =
+        [pair.withdraw("key-1", "").await, pair.withdraw("key-1", "").await, pair.withdraw("key-1", "").await];
+    assert_eq!(answers.each_ref().map(is_replayed), [false, true, true]);
+    let [first, second, third] = answers;
+    let first = answer(first).await;
+    assert_eq!(first.0, 200);
+    assert_eq!((&answer(second).await, &answer(third).await), (&first, &first));
+    assert_eq!(pair.world.ledger.called("Links:withdraw"), 1);
+}
+
+#[tokio::test]
+async fn of_many_that_come_at_once_one_is_carried_out_and_the_others_are_told_to_wait() {
+    let pair = Pair::new().await;
+    let let_go = pair.world.ledger.hold("Links:withdraw");
+    let at_once = join_all((0..8).map(|_| pair.withdraw("key-1", "respond-async"))).await;
+    let mut statuses: Vec<_> = at_once.iter().map(|response| response.status().as_u16()).collect();
+    statuses.sort();
+    assert_eq!(statuses, [202, 409, 409, 409, 409, 409, 409, 409]);
+    let_go.add_permits(8);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(pair.world.ledger.called("Links:withdraw"), 1);
+}
+
+#[tokio::test]
+async fn a_job_of_one_gateway_is_known_at_the_other() {
+    let pair = Pair::new().await;
+    let begun = pair.withdraw("key-1", "respond-async").await;
+    let location = begun.headers()["location"].to_str().unwrap().to_owned();
+    let mut seen: Vec<Value> = Vec::new();
+    while seen.iter().filter(|job| job["status"] == "done").count() < 2 {
+        let (status, job) = answer(pair.member().get(pair.at(&location)).send().await.unwrap()).await;
+        assert_eq!(status, 200, "{job}");
+        seen.push(job);
+        assert!(seen.len() < 500, "{seen:?}");
+    }
+    assert_eq!(seen.pop().unwrap()["answer"]["status"], 200);
+}
+
+#[tokio::test]
+async fn what_a_gateway_has_begun_when_it_is_stopped_it_ends_and_the_other_knows() {
+    let mut pair = Pair::new().await;
+    let (first, second) = (pair.gateways.remove(0), pair.gateways.remove(0));
+    let let_go = pair.world.ledger.hold("Links:withdraw");
+    let member = pair.member();
+    let begin = member.post(first.at("/v1/links/l1/withdrawal")).header("prefer", "respond-async");
+    let begun = begin.json(&json!({"reason": "wrong"})).send().await.unwrap();
+    let location = begun.headers()["location"].to_str().unwrap().to_owned();
+    let stopped = tokio::spawn(first.running.stop());
+    let ask = async || answer(member.get(second.at(&location)).send().await.unwrap()).await.1["status"].clone();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(ask().await, "running");
+    let_go.add_permits(1);
+    stopped.await.unwrap();
+    assert_eq!(ask().await, "done");
+}
