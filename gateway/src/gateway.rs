@@ -23,7 +23,8 @@ use crate::state::State;
 use crate::tls::Trust;
 use crate::wallet::Wallet;
 
-/// What every use case has at hand.
+/// What every use case has at hand. Clones share it all.
+#[derive(Clone)]
 pub struct Gateway {
     /// The organisation that this gateway serves.
     pub organisation: OwnOrganisation,
@@ -34,7 +35,7 @@ pub struct Gateway {
     /// How long others are waited for.
     pub patience: Patience,
     /// Whose certificates count.
-    pub trust: Trust,
+    pub trust: Arc<Trust>,
     /// The members' keys.
     pub wallet: Arc<dyn Wallet>,
     /// The ledger.
@@ -48,7 +49,7 @@ pub struct Gateway {
     /// Requests that are carried through whether or not their callers still listen.
     pub under_way: TaskTracker,
     /// How much callers have asked for.
-    pub rates: Rates,
+    pub rates: Arc<Rates>,
     /// Other sites whose pages may use this gateway.
     pub origins: Origins,
     /// What is said of a ledger that is for development only, on every answer.
@@ -56,6 +57,7 @@ pub struct Gateway {
 }
 
 /// The organisation, as its gateway acts for it.
+#[derive(Clone)]
 pub struct OwnOrganisation {
     /// Its MSP id.
     pub msp_id: MspId,

@@ -74,7 +74,8 @@ async fn a_number_stands_for_one_patient_until_it_is_taken_out() {
     problem(enter(&world, ANNA, "bert").await, 409, "identifier-of-another-patient").await;
 
     let member = world.hospital.member();
-    let remove = || send(&world, &member, "/v1/patient-index/removals", &json!({"identifier": identifier(ANNA)}));
+    let removal = json!({"identifier": identifier(ANNA)});
+    let remove = || send(&world, &member, "/v1/patient-index/removals", &removal);
     assert_eq!(answer(remove().await).await.1["patient"], "anna");
     problem(remove().await, 404, "identifier-unknown").await;
     assert_eq!(enter(&world, ANNA, "bert").await.status(), 201);

@@ -157,26 +157,7 @@ impl Organisation {
     pub(crate) async fn twin(&self, change: impl FnOnce(&mut Gateway)) -> Twin {
         let listener =
             TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), own(&self.gateway_tls).server().unwrap());
-        let own = &self.gateway.organisation;
-        let mut gateway = Gateway {
-            organisation: OwnOrganisation {
-                msp_id: own.msp_id.clone(),
-                signer: own.signer.clone(),
-                encryption_key: Arc::clone(&own.encryption_key),
-            },
-            public_url: self.gateway.public_url.clone(),
-            max_record_bytes: self.gateway.max_record_bytes,
-            patience: self.gateway.patience,
-            trust: Trust::new(root(&self.tls_root), []).unwrap(),
-            wallet: Arc::new(FolderWallet::open(&self.wallet(), self.msp_id.as_str()).unwrap()),
-            ledger: Arc::clone(&self.gateway.ledger),
-            records: Arc::clone(&self.gateway.records),
-            contents: Arc::clone(&self.gateway.contents),
-            state: self.gateway.state.clone(),
-            under_way: TaskTracker::new(),
-            rates: Rates::new(&LimitsConfiguration::default()),
-            origins: Origins::default(),
-        };
+        let mut gateway = Gateway { under_way: TaskTracker::new(), ..(*self.gateway).clone() };
         change(&mut gateway);
         Twin { running: serve(Arc::new(gateway), listener.await.unwrap(), Limits::default()) }
     }
@@ -281,14 +262,14 @@ impl Draft {
             public_url: url.parse().unwrap(),
             max_record_bytes: MAX_RECORD_BYTES,
             patience,
-            trust,
+            trust: Arc::new(trust),
             wallet: Arc::new(FolderWallet::open(&self.folder.path().join("wallet"), self.msp_id.as_str()).unwrap()),
             ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
             state: State::in_memory().await.unwrap(),
             under_way: TaskTracker::new(),
-            rates: Rates::new(&LimitsConfiguration::default()),
+            rates: Arc::new(Rates::new(&LimitsConfiguration::default())),
             origins: Origins::default(),
             development: (self.msp_id.as_str() == "PayerMSP").then(|| NOTICE.to_owned()),
         });
