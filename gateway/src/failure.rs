@@ -22,6 +22,12 @@ pub enum Failure {
     /// The member's key is not here, and so nothing can be signed on its behalf.
     #[error("the member's key is elsewhere")]
     KeyElsewhere,
+    /// Nothing of this member's waits for a signature under this id, or not any more.
+    #[error("nothing waits for this member's signature under this id")]
+    NothingToSign,
+    /// The transaction waits for its other signature.
+    #[error("the transaction waits for another signature than this one")]
+    SignatureNotAwaited,
     /// The ledger could not be asked, or could not answer.
     #[error(transparent)]
     Ledger(LedgerFailure),

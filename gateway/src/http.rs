@@ -4,6 +4,7 @@ mod body_time;
 pub mod browsers;
 mod caller;
 pub mod connections;
+pub(crate) mod detached;
 mod development;
 mod input;
 mod linger;

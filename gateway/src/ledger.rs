@@ -5,7 +5,7 @@ pub mod fabric;
 use std::sync::Arc;
 
 use fabric_contract::{CallFailure, ChaincodeResponse, Transact};
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Creator, SignatureError, SigningIdentity};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_rules::LedgerEvent;
@@ -29,11 +29,80 @@ pub trait Ledger: Send + Sync {
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>>;
 
+    /// A call of the chaincode, for its caller to sign.
+    fn propose(
+        &self,
+        own: &SigningIdentity,
+        creator: &Creator,
+        function: &str,
+        arguments: Vec<Vec<u8>>,
+    ) -> Result<Unsigned, LedgerFailure>;
+
+    /// Asks one peer what was proposed; nothing is written.
+    fn evaluate_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>>;
+
+    /// Has what was proposed endorsed: the transaction, for its caller to sign.
+    fn endorse_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+    ) -> BoxFuture<'a, Result<Endorsed, LedgerFailure>>;
+
+    /// Has an endorsed transaction ordered and committed. One that may have gone out before is looked up first.
+    fn submit_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+        before: Before,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>>;
+
     /// Events of valid transactions in ledger order.
     fn events(&self, signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>>;
 
     /// The channel's height as the organisation's peer knows it.
     fn height<'a>(&'a self, signer: &'a SigningIdentity) -> BoxFuture<'a, Result<u64, LedgerFailure>>;
+}
+
+/// What waits for the signature of somebody whose key is elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsigned {
+    /// The id that the transaction will have.
+    pub transaction: String,
+    /// What is signed: of a proposal Fabric's `protos.Proposal`, of a transaction its `common.Payload`.
+    pub bytes: Vec<u8>,
+}
+
+/// A transaction that is endorsed, and waits for the second signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endorsed {
+    /// What is signed.
+    pub unsigned: Unsigned,
+    /// What the chaincode answered; of no account until the transaction is committed.
+    pub result: Vec<u8>,
+}
+
+/// What somebody signed whose key is elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// Who.
+    pub creator: &'a Creator,
+    /// The bytes of an [`Unsigned`].
+    pub bytes: &'a [u8],
+    /// ECDSA over their SHA-256, in DER or IEEE P1363.
+    pub signature: &'a [u8],
+}
+
+/// What is known of a transaction before it is handed to the orderers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// It has not gone out.
+    New,
+    /// It may have gone out.
+    MayBeOut,
 }
 
 /// Where to begin with events.
@@ -95,6 +164,9 @@ pub enum LedgerFailure {
     /// Other transactions changed the same keys first, again and again; nothing was written.
     #[error("the transaction conflicted with others, repeatedly")]
     Conflict,
+    /// The signature is not the caller's, or not of these bytes; nothing was sent.
+    #[error("the signature is refused: {0}")]
+    NotSigned(SignatureError),
     /// Anything else; nothing was written.
     #[error("{0}")]
     Failed(String),

@@ -11,6 +11,7 @@
 //! [`StateKey`], which lies in a file beside it, and no record is.
 
 pub mod answers;
+pub mod awaited_signatures;
 pub mod checkpoint;
 mod key;
 pub mod patient_index;

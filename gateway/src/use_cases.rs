@@ -6,6 +6,7 @@ pub mod patient_index;
 pub mod seal_envelope;
 pub mod serve_content;
 pub mod share_link;
+pub mod sign_elsewhere;
 
 use std::time::{Duration, SystemTime};
 

@@ -7,12 +7,14 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 
+use super::detached::AwaitedSignature;
 use super::problem::Details;
 use super::resources;
 use super::routes::jobs::Job;
-use super::routes::openings::OpeningRequest;
+use super::routes::openings::{OpeningRequest, SealedOpening};
 use super::routes::operations::{Health, ReadinessReport};
 use super::routes::patient_index::{IndexEntries, IndexRemoval, IndexSearch};
+use super::routes::transactions::SignatureRequest;
 use crate::state::patient_index::Entry;
 
 /// The document without its routes.
@@ -43,6 +45,9 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         reference::<IndexRemoval>,
         reference::<Link>,
         reference::<OpeningRequest>,
+        reference::<AwaitedSignature>,
+        reference::<SignatureRequest>,
+        reference::<SealedOpening>,
         reference::<Details>,
         reference::<ReadinessReport>,
     ] {

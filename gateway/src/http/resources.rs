@@ -9,7 +9,7 @@ mod serve;
 
 pub(crate) use contracts::generator;
 pub(crate) use description::describe;
-pub(crate) use serve::routes;
+pub(crate) use serve::{routes, tell};
 
 use axum::http::Method;
 

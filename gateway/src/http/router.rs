@@ -25,7 +25,7 @@ use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
-use super::routes::{audit, contents, jobs, links, openings, operations, patient_index};
+use super::routes::{audit, contents, jobs, links, openings, operations, patient_index, transactions};
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
@@ -40,6 +40,9 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(openings::open))
         .routes(routes!(audit::of_patient))
         .routes(routes!(audit::of_member))
+        .routes(routes!(openings::content))
+        .routes(routes!(transactions::sign_proposal))
+        .routes(routes!(transactions::sign_transaction))
         .routes(routes!(contents::content))
         .routes(routes!(jobs::job))
         .routes(routes!(patient_index::enter))

@@ -7,6 +7,7 @@ pub(crate) mod links;
 pub(crate) mod openings;
 pub(crate) mod operations;
 pub(crate) mod patient_index;
+pub(crate) mod transactions;
 
 use fabric_contract::CallError;
 use healthchain_interface::{PageLimit, PageToken};

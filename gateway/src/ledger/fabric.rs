@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use fabric_client::{ChaincodeEvent, Client, Code, ConnectOptions, Connection, Contract, Error, From, Stage};
+use fabric_client::{
+    ChaincodeEvent, Client, Code, Committed, ConnectOptions, Connection, Contract, Error, From, Stage,
+    UnsignedProposal, UnsignedTransaction,
+};
 use fabric_contract::CallFailure as _;
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Creator, SigningIdentity};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use super::{Ledger, LedgerFailure, Notice, Position, Start};
+use super::{Before, Endorsed, Ledger, LedgerFailure, Notice, Position, Signed, Start, Unsigned};
 use crate::configuration::{Configuration, read};
 use crate::observe::observe;
 use crate::server::StartError;
@@ -54,6 +57,13 @@ impl FabricLedger {
     }
 }
 
+impl FabricLedger {
+    fn proposal(&self, own: &SigningIdentity, signed: Signed<'_>) -> Result<UnsignedProposal, LedgerFailure> {
+        UnsignedProposal::read(&self.contract(own), signed.creator, signed.bytes.to_vec())
+            .map_err(|error| LedgerFailure::Failed(error.to_string()))
+    }
+}
+
 impl Ledger for FabricLedger {
     fn evaluate<'a>(
         &'a self,
@@ -89,6 +99,71 @@ impl Ledger for FabricLedger {
                 }
             }
         }))
+    }
+
+    fn propose(
+        &self,
+        own: &SigningIdentity,
+        creator: &Creator,
+        function: &str,
+        arguments: Vec<Vec<u8>>,
+    ) -> Result<Unsigned, LedgerFailure> {
+        let proposal = self.contract(own).unsigned_proposal(creator, function, arguments);
+        Ok(Unsigned { transaction: proposal.transaction_id().to_owned(), bytes: proposal.bytes().to_vec() })
+    }
+
+    fn evaluate_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>> {
+        Box::pin(async move {
+            // As in `evaluate`, no other organisation's peer is asked.
+            let question = self.proposal(own, signed)?.endorsing_organisations([signed.creator.msp_id()]);
+            let question = question.sign(signed.signature).map_err(LedgerFailure::NotSigned)?;
+            question.evaluate().await.map_err(|error| failure(&error))
+        })
+    }
+
+    fn endorse_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+    ) -> BoxFuture<'a, Result<Endorsed, LedgerFailure>> {
+        Box::pin(async move {
+            let proposal = self.proposal(own, signed)?.sign(signed.signature).map_err(LedgerFailure::NotSigned)?;
+            let mut retries = 0;
+            let transaction = loop {
+                match proposal.endorse().await {
+                    Err(error) if is_disagreement(&error) && retries < DISAGREEMENT_RETRIES => {
+                        retries += 1;
+                        tokio::time::sleep(DISAGREEMENT_PAUSE * retries).await;
+                    }
+                    endorsed => break endorsed.map_err(|error| failure(&error))?,
+                }
+            };
+            let result = transaction.result().to_vec();
+            let (id, bytes) = (transaction.transaction_id().to_owned(), transaction.bytes().to_vec());
+            Ok(Endorsed { unsigned: Unsigned { transaction: id, bytes }, result })
+        })
+    }
+
+    fn submit_signed<'a>(
+        &'a self,
+        own: &'a SigningIdentity,
+        signed: Signed<'a>,
+        before: Before,
+    ) -> BoxFuture<'a, Result<Vec<u8>, LedgerFailure>> {
+        Box::pin(async move {
+            let transaction = UnsignedTransaction::read(&self.contract(own), signed.creator, signed.bytes.to_vec());
+            let transaction = transaction.map_err(|error| LedgerFailure::Failed(error.to_string()))?;
+            let endorsed = transaction.sign(signed.signature).map_err(LedgerFailure::NotSigned)?;
+            let committed = match before {
+                Before::New => endorsed.commit().await,
+                Before::MayBeOut => endorsed.resume().await,
+            };
+            committed.map(Committed::into_result).map_err(|error| failure(&error))
+        })
     }
 
     fn events(&self, signer: &SigningIdentity, start: Start) -> BoxStream<'static, Result<Notice, LedgerFailure>> {

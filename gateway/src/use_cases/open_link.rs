@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use healthchain_interface::{LinksClient, OpenLink, Opened, OrganisationsClient};
-use healthchain_rules::{Category, Commitment, Content, Decision, Envelope, Opening, OrganisationState};
+use healthchain_rules::{
+    Category, Commitment, Content, Decision, Envelope, Holder, Opening, OrganisationState, Refusal, RefusalCode,
+    TransactionId,
+};
 use tokio::time::Instant;
 use url::Url;
 
 use super::busy;
+use super::serve_content::serve_content;
 use crate::content::{Payload, content_bytes_at_most, content_hash};
 use crate::contents::{ContentRequest, ContentsError};
 use crate::failure::Failure;
 use crate::gateway::{Gateway, content_url, unseal};
 use crate::telemetry::SPANS;
-use crate::wallet::WalletMember;
+use crate::wallet::{Keys, WalletMember};
 
 /// First pause between two looks for an envelope; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -31,25 +35,69 @@ pub struct OpenedRecord {
     pub record: Bytes,
 }
 
-/// Opens a link for a member. The ledger's decision is committed before anything is fetched, and a denial is a failure that
+/// What a permitted opening brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Brought {
+    /// The record.
+    Record(OpenedRecord),
+    /// An envelope for a key that the member keeps elsewhere.
+    Sealed(Box<Opening>, Envelope),
+}
+
+/// Opens a link for a member whose key is here. The ledger's decision is committed before anything is fetched, and a denial is a failure that
 /// carries it.
 #[tracing::instrument(target = SPANS, skip_all)]
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
-    let links = LinksClient::new(gateway.contract(member.signer()?));
-    let Opened { opening, envelope } = links.open(call).await?;
-    let permitted = match &opening.decision {
-        Decision::Permitted { category, content, commitment, .. } => {
-            Permitted { category: *category, content, commitment }
-        }
-        Decision::Denied { .. } => return Err(Failure::Denied(Box::new(opening))),
-    };
-
-    let record = carry_out(gateway, member, &opening, &permitted, envelope).await;
-    let content = permitted.content.clone();
-    match record {
-        Ok(record) => Ok(OpenedRecord { opening, content, record }),
-        Err(failure) => Err(Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }),
+    let opened = LinksClient::new(gateway.contract(member.signer()?)).open(call).await?;
+    match receive(gateway, member, opened).await? {
+        Brought::Record(record) => Ok(record),
+        Brought::Sealed(..) => Err(Failure::EnvelopeDoesNotOpen),
     }
+}
+
+/// Carries a committed opening out. A denial is a failure that carries it.
+pub async fn receive(gateway: &Gateway, member: &WalletMember, opened: Opened) -> Result<Brought, Failure> {
+    let Opened { opening, envelope } = opened;
+    let Some(permitted) = Permitted::of(&opening) else { return Err(Failure::Denied(Box::new(opening))) };
+    let transaction = opening.transaction.clone();
+    let after = |failure| Failure::AfterOpening { opening: transaction, failure: Box::new(failure) };
+
+    let envelope = match envelope {
+        Some(envelope) => Ok(envelope),
+        None => awaited_envelope(gateway, &opening).await,
+    };
+    let envelope = match envelope {
+        Ok(envelope) => envelope,
+        Err(failure) => return Err(after(failure)),
+    };
+    if is_for_elsewhere(member, &envelope) {
+        return Ok(Brought::Sealed(Box::new(opening), envelope));
+    }
+    let content = permitted.content.clone();
+    match carry_out(gateway, member, &opening, &permitted, envelope).await {
+        Ok(record) => Ok(Brought::Record(OpenedRecord { opening, content, record })),
+        Err(failure) => Err(after(failure)),
+    }
+}
+
+/// The encrypted content of an opening, for its opener, who has the key elsewhere. Nothing is decided here: another publisher's gateway
+/// holds its lock, and this one its own.
+pub async fn sealed_content(gateway: &Gateway, member: &WalletMember, id: &TransactionId) -> Result<Bytes, Failure> {
+    let opening = LinksClient::new(gateway.own_contract()).opening(id).await?;
+    if opening.opener != member.id {
+        return Err(Failure::Refused(Refusal::new(RefusalCode::UnknownOpening, "there is no such opening of yours")));
+    }
+    let Some(permitted) = Permitted::of(&opening) else { return Err(Failure::Denied(Box::new(opening))) };
+    if opening.publisher == gateway.organisation.msp_id {
+        return serve_content(gateway, &gateway.organisation.msp_id, &opening.link, opening.version, id).await;
+    }
+    fetch_from_publisher(gateway, &opening, &permitted).await
+}
+
+/// Whether the envelope is sealed to a key that the member keeps elsewhere.
+fn is_for_elsewhere(member: &WalletMember, envelope: &Envelope) -> bool {
+    let own = matches!(&envelope.holder, Holder::Member(holder) if *holder == member.id);
+    own && matches!(member.keys, Keys::Elsewhere(_))
 }
 
 /// What a permitted opening says of the record.
@@ -59,17 +107,24 @@ struct Permitted<'a> {
     commitment: &'a Commitment,
 }
 
+impl<'a> Permitted<'a> {
+    fn of(opening: &'a Opening) -> Option<Self> {
+        match &opening.decision {
+            Decision::Permitted { category, content, commitment, .. } => {
+                Some(Self { category: *category, content, commitment })
+            }
+            Decision::Denied { .. } => None,
+        }
+    }
+}
+
 async fn carry_out(
     gateway: &Gateway,
     member: &WalletMember,
     opening: &Opening,
     permitted: &Permitted<'_>,
-    envelope: Option<Envelope>,
+    envelope: Envelope,
 ) -> Result<Bytes, Failure> {
-    let envelope = match envelope {
-        Some(envelope) => envelope,
-        None => awaited_envelope(gateway, member, opening).await?,
-    };
     let keys = [Some(gateway.organisation.encryption_key.as_ref()), member.encryption_key()];
     let key = keys.into_iter().flatten().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
     let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
@@ -95,8 +150,8 @@ async fn carry_out(
 }
 
 /// The envelope that the publisher's gateway seals on the ledger's instruction.
-async fn awaited_envelope(gateway: &Gateway, member: &WalletMember, opening: &Opening) -> Result<Envelope, Failure> {
-    let links = LinksClient::new(gateway.contract(member.signer()?));
+async fn awaited_envelope(gateway: &Gateway, opening: &Opening) -> Result<Envelope, Failure> {
+    let links = LinksClient::new(gateway.own_contract());
     let until = Instant::now() + gateway.patience.envelope;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -120,6 +175,14 @@ async fn fetch(
     if opening.publisher == gateway.organisation.msp_id {
         return own_record(gateway, opening, permitted.category, payload).await;
     }
+    fetch_from_publisher(gateway, opening, permitted).await
+}
+
+async fn fetch_from_publisher(
+    gateway: &Gateway,
+    opening: &Opening,
+    permitted: &Permitted<'_>,
+) -> Result<Bytes, Failure> {
     // Before anything is fetched, because it is held in memory: the length is the publisher's word.
     let length = permitted.content.length;
     if length > content_bytes_at_most(gateway.max_record_bytes) {

@@ -67,6 +67,20 @@ pub async fn may_share(
     }
 }
 
+/// As [`may_share`], for a member whose key is elsewhere: the organisation's gateway, which may know it too, asks to whom the record is sealed.
+/// Whether the member may publish, and whether it has done so before, the ledger says when the publication is endorsed.
+pub async fn will_share(
+    gateway: &Gateway,
+    member: &WalletMember,
+    idempotency_key: &str,
+    patient: &MemberId,
+    category: Category,
+) -> Result<(LinkId, Vec<Recipient>), Failure> {
+    let query = RecipientsQuery { patient: patient.clone(), category };
+    let recipients = LinksClient::new(gateway.own_contract()).recipients(&query).await?;
+    Ok((link_id(&member.id, idempotency_key), recipients))
+}
+
 /// Publishes a record, after [`may_share`] for its patient and category.
 #[tracing::instrument(target = SPANS, skip_all)]
 pub async fn share_link(
@@ -80,27 +94,7 @@ pub async fn share_link(
         Prospect::Published(link) => return same_record(gateway, *link, record).await,
     };
     let links = LinksClient::new(gateway.contract(member.signer()?));
-
-    let encrypted = encrypt(&record).await?;
-    let content_length = encrypted.jwe.len() as u64;
-    // A failure after this line leaves a ciphertext that nobody has the key of, never a link without its record.
-    let name = gateway.records.store(encrypted.jwe).await?;
-    let payload = Payload { url: gateway.content_url(&id, FIRST), key: encrypted.key, record: Some(name) };
-    let seal_one = |recipient: Recipient| {
-        let own = matches!(&recipient.holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id);
-        let payload = if own { payload.clone() } else { payload.for_others() };
-        seal_for(recipient, &payload, &id, FIRST, record.category)
-    };
-    let call = PublishLink {
-        link: id.clone(),
-        patient: record.patient.clone(),
-        category: record.category,
-        content_hash: encrypted.content_hash,
-        content_length,
-        commitment: encrypted.commitment,
-        media_type: record.media_type.clone(),
-        envelopes: recipients.into_iter().map(seal_one).collect::<Result<_, _>>()?,
-    };
+    let call = compose(gateway, &id, recipients, &record).await?;
     match links.publish(&call).await.map_err(Failure::from) {
         Ok(link) => Ok(Shared::Now(link)),
         // Another request with the same key was faster.
@@ -112,6 +106,35 @@ pub async fn share_link(
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Encrypts and stores a record and seals it to its recipients: what is left is to publish it.
+pub async fn compose(
+    gateway: &Gateway,
+    id: &LinkId,
+    recipients: Vec<Recipient>,
+    record: &Record,
+) -> Result<PublishLink, Failure> {
+    let encrypted = encrypt(record).await?;
+    let content_length = encrypted.jwe.len() as u64;
+    // A failure after this line leaves a ciphertext that nobody has the key of, never a link without its record.
+    let name = gateway.records.store(encrypted.jwe).await?;
+    let payload = Payload { url: gateway.content_url(id, FIRST), key: encrypted.key, record: Some(name) };
+    let seal_one = |recipient: Recipient| {
+        let own = matches!(&recipient.holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id);
+        let payload = if own { payload.clone() } else { payload.for_others() };
+        seal_for(recipient, &payload, id, FIRST, record.category)
+    };
+    Ok(PublishLink {
+        link: id.clone(),
+        patient: record.patient.clone(),
+        category: record.category,
+        content_hash: encrypted.content_hash,
+        content_length,
+        commitment: encrypted.commitment,
+        media_type: record.media_type.clone(),
+        envelopes: recipients.into_iter().map(seal_one).collect::<Result<_, _>>()?,
+    })
 }
 
 /// The id under which a member's request publishes: SHA-256 of the member and the key, each behind its length.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Creator, SigningIdentity};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use healthchain_gateway::ledger::{Ledger, LedgerFailure, Notice, Position, Start};
+use healthchain_gateway::ledger::{Before, Endorsed, Ledger, LedgerFailure, Notice, Position, Signed, Start, Unsigned};
 use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::opening::OpeningAct;
@@ -17,8 +17,8 @@ use healthchain_rules::{
     LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Recipient,
     Refusal, RefusalCode, Rule, TransactionId, Version,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
 type Answer = Result<Vec<u8>, LedgerFailure>;
@@ -68,6 +68,9 @@ pub(crate) struct State {
     held: BTreeMap<String, Arc<Semaphore>>,
     /// Functions that were called, in order.
     pub(crate) calls: Vec<String>,
+    proposals: u64,
+    /// Transactions that were signed elsewhere, and what was answered.
+    submitted: BTreeMap<String, Vec<u8>>,
     failures: VecDeque<(String, When, LedgerFailure)>,
     events: Vec<Notice>,
 }
@@ -107,7 +110,7 @@ impl MemoryLedger {
         self.state.lock().unwrap().calls.iter().filter(|called| *called == function).count()
     }
 
-    fn call(&self, signer: &SigningIdentity, function: &str, arguments: &[Vec<u8>]) -> Answer {
+    fn call(&self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
         let mut state = self.state.lock().unwrap();
         state.calls.push(function.to_owned());
         let failure = match state.failures.front() {
@@ -125,8 +128,8 @@ impl MemoryLedger {
 }
 
 impl State {
-    fn run(&mut self, signer: &SigningIdentity, function: &str, arguments: &[Vec<u8>]) -> Answer {
-        let who = self.callers.get(&hash(signer)).cloned();
+    fn run(&mut self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
+        let who = self.callers.get(&key_hash(signer)).cloned();
         let who = who.ok_or_else(|| refused(RefusalCode::UnknownCaller))?;
         match function {
             "height" => answer(&self.height),
@@ -277,7 +280,7 @@ impl Ledger for MemoryLedger {
         function: &'a str,
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Answer> {
-        Box::pin(async move { self.call(signer, function, &arguments) })
+        Box::pin(async move { self.call(signer.creator(), function, &arguments) })
     }
 
     fn submit<'a>(
@@ -291,7 +294,63 @@ impl Ledger for MemoryLedger {
             if let Some(let_go) = held {
                 let_go.acquire().await.unwrap().forget();
             }
-            self.call(signer, function, &arguments)
+            self.call(signer.creator(), function, &arguments)
+        })
+    }
+
+    fn propose(
+        &self,
+        _own: &SigningIdentity,
+        creator: &Creator,
+        function: &str,
+        arguments: Vec<Vec<u8>>,
+    ) -> Result<Unsigned, LedgerFailure> {
+        let mut state = self.state.lock().unwrap();
+        state.proposals += 1;
+        let transaction = format!("{:064x}", state.proposals);
+        let creator = key_hash(creator);
+        let proposal = Proposal { transaction: transaction.clone(), creator, function: function.to_owned(), arguments };
+        Ok(Unsigned { transaction, bytes: serde_json::to_vec(&proposal).unwrap() })
+    }
+
+    fn evaluate_signed<'a>(&'a self, _own: &'a SigningIdentity, signed: Signed<'a>) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let Proposal { function, arguments, .. } = proposal(signed)?;
+            self.call(signed.creator, &function, &arguments)
+        })
+    }
+
+    fn endorse_signed<'a>(
+        &'a self,
+        _own: &'a SigningIdentity,
+        signed: Signed<'a>,
+    ) -> BoxFuture<'a, Result<Endorsed, LedgerFailure>> {
+        Box::pin(async move {
+            let proposal = proposal(signed)?;
+            // Endorsed bytes are others than the proposal's; here they hold the same, behind a space.
+            let bytes = [b" ", signed.bytes].concat();
+            Ok(Endorsed { unsigned: Unsigned { transaction: proposal.transaction, bytes }, result: b"\"so\"".to_vec() })
+        })
+    }
+
+    fn submit_signed<'a>(
+        &'a self,
+        _own: &'a SigningIdentity,
+        signed: Signed<'a>,
+        before: Before,
+    ) -> BoxFuture<'a, Answer> {
+        Box::pin(async move {
+            let Proposal { transaction, function, arguments, .. } = proposal(signed)?;
+            let earlier = self.state.lock().unwrap().submitted.get(&transaction).cloned();
+            match earlier {
+                Some(answer) if before == Before::MayBeOut => Ok(answer),
+                Some(_) => panic!("{transaction} is handed over twice"),
+                None => {
+                    let answer = self.call(signed.creator, &function, &arguments)?;
+                    self.state.lock().unwrap().submitted.insert(transaction, answer.clone());
+                    Ok(answer)
+                }
+            }
         })
     }
 
@@ -312,8 +371,24 @@ impl Ledger for MemoryLedger {
     }
 
     fn height<'a>(&'a self, signer: &'a SigningIdentity) -> BoxFuture<'a, Result<u64, LedgerFailure>> {
-        Box::pin(async move { self.call(signer, "height", &[]).map(|height| argument(&[height], 0)) })
+        Box::pin(async move { self.call(signer.creator(), "height", &[]).map(|height| argument(&[height], 0)) })
     }
+}
+
+/// What the test's ledger has members sign.
+#[derive(Serialize, Deserialize)]
+struct Proposal {
+    transaction: String,
+    creator: String,
+    function: String,
+    arguments: Vec<Vec<u8>>,
+}
+
+fn proposal(signed: Signed<'_>) -> Result<Proposal, LedgerFailure> {
+    signed.creator.accept(signed.bytes, signed.signature).map_err(LedgerFailure::NotSigned)?;
+    let proposal: Proposal = serde_json::from_slice(signed.bytes).unwrap();
+    assert_eq!(proposal.creator, key_hash(signed.creator), "somebody else's call");
+    Ok(proposal)
 }
 
 pub(crate) fn transaction(number: u64) -> TransactionId {
@@ -337,7 +412,11 @@ fn organisation(msp_id: MspId, gateway_url: &str) -> Organisation {
 }
 
 fn hash(identity: &SigningIdentity) -> String {
-    hex::encode(identity.certificate().key_hash())
+    key_hash(identity.creator())
+}
+
+fn key_hash(creator: &Creator) -> String {
+    hex::encode(creator.certificate().key_hash())
 }
 
 fn argument<T: DeserializeOwned>(arguments: &[Vec<u8>], index: usize) -> T {

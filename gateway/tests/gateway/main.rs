@@ -4,6 +4,7 @@
 mod callers;
 mod connections;
 mod custody;
+mod detached;
 mod ledger;
 mod limits;
 mod metrics;

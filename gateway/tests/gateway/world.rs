@@ -60,6 +60,12 @@ pub(crate) struct Organisation {
     pub(crate) member_tls: Issued,
 }
 
+/// The key of a member who keeps it.
+pub(crate) struct OwnKey {
+    pub(crate) signer: SigningIdentity,
+    pub(crate) encryption: SoftwareKey,
+}
+
 /// One more gateway of an organisation.
 pub(crate) struct Twin {
     pub(crate) running: Running,
@@ -184,6 +190,18 @@ impl Organisation {
     /// Adds a member to the wallet; returns its TLS client certificate.
     pub(crate) fn add_member(&self, ledger: &MemoryLedger, member: &str) -> Issued {
         add_member(ledger, &self.msp_id, &self.signing_root, &self.tls_root, self.wallet(), member)
+    }
+
+    /// Takes a member's key out of the wallet, and gives it to the member.
+    pub(crate) fn hand_over_key(&self, member: &str) -> OwnKey {
+        let folder = self.wallet().join(member);
+        let read = |file| std::fs::read(folder.join(file)).unwrap();
+        let (certificate, key) = (read("certificate.pem"), read("key.pem"));
+        std::fs::remove_file(folder.join("key.pem")).unwrap();
+        OwnKey {
+            signer: SigningIdentity::from_pem(self.msp_id.as_str(), certificate, &key).unwrap(),
+            encryption: SoftwareKey::from_pem(&key).unwrap(),
+        }
     }
 
     pub(crate) fn wallet(&self) -> PathBuf {

@@ -39,6 +39,11 @@ documented! {
         UnknownCaller MemberSuspended MemberRetired UnknownMember;
     /// Of `GET /v1/jobs/{job}`.
     JobProblems: CALLER MEMBER_CALLER STATE JOB; ;
+    /// Of both signatures that are made elsewhere; besides, whatever the signed request's own route may answer.
+    SignatureProblems: CALLER MEMBER_CALLER JSON_BODY SIGNATURE STATE LEDGER LEDGER_WRITE;
+        UnknownCaller MemberSuspended MemberRetired NotPermitted;
+    /// Of `GET /v1/openings/{opening}/content`.
+    SealedContentProblems: CALLER MEMBER_CALLER LEDGER RECORDS RECORD_CONTENT OPENING SECOND_LOCK; UnknownOpening OpeningNotInForce;
     /// Of `GET /v1/contents/{link}/{version}`.
     ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
         UnknownEnvelope OpeningNotInForce;

@@ -26,6 +26,8 @@ fn problem(failure: Failure) -> Problem {
         Failure::Refused(refusal) => Problem::of_code(refusal.status(), refusal.code().as_str(), refusal.detail()),
         Failure::Denied(opening) => denied(&opening),
         Failure::KeyElsewhere => SIGN_YOURSELF.into(),
+        Failure::NothingToSign => NOTHING_TO_SIGN.into(),
+        Failure::SignatureNotAwaited => SIGNATURE_NOT_AWAITED.into(),
         Failure::Ledger(failure) => ledger(failure),
         Failure::Unintelligible(_) => LEDGER_UNINTELLIGIBLE.into(),
         Failure::IdempotencyKeyReused => IDEMPOTENCY_KEY_REUSED.into(),
@@ -60,6 +62,7 @@ fn ledger(failure: LedgerFailure) -> Problem {
         LedgerFailure::OutcomeUnknown { transaction, .. } => {
             Problem::new(COMMIT_OUTCOME_UNKNOWN).because(format_args!("transaction {transaction}"))
         }
+        LedgerFailure::NotSigned(error) => Problem::new(SIGNATURE_REFUSED).because(error),
         LedgerFailure::Conflict => COMMIT_CONFLICT.into(),
         LedgerFailure::Failed(_) => LEDGER_FAILED.into(),
     }

@@ -42,6 +42,8 @@ kinds! {
         "This route is for members; the TLS client certificate is that of another organisation's gateway."
     CROSS_SITE_REQUEST 403 "cross-site-request"
         "A page of another site had a browser send this; nothing was done."
+    SIGNING_UNKNOWN 400 "signing-unknown"
+        "Healthchain-Signing has one value: detached. Leave it out to have the gateway sign."
     SIGN_YOURSELF 409 "sign-yourself"
         "Your key is not with this gateway: send the request with the header Healthchain-Signing: detached and sign what is answered; see /docs."
 }
@@ -91,6 +93,17 @@ kinds! {
         "If-Match does not name what is there now; nothing was changed: read it again, and decide anew."
     IDEMPOTENCY_KEY_OR_ID_MISSING 400 "id-missing"
         "Send the id in the body, or an Idempotency-Key that one is made of: the same again when you repeat the request."
+}
+
+kinds! {
+    /// What a signature that was made elsewhere may be answered.
+    SIGNATURE:
+    NOTHING_TO_SIGN 404 "nothing-to-sign"
+        "Nothing of yours waits for a signature under this id: five minutes after it was prepared nothing does. Send the request anew."
+    SIGNATURE_NOT_AWAITED 409 "signature-not-awaited"
+        "The transaction waits for its other signature, or has both: the proposal is signed first, then the transaction."
+    SIGNATURE_REFUSED 422 "signature-refused"
+        "The signature is not made with your certificate's key over the SHA-256 of the bytes that were answered (ECDSA in DER, or r and s one after the other); nothing was sent."
 }
 
 kinds! {
@@ -243,6 +256,7 @@ pub const ALL: &[&[Kind]] = &[
     QUERY,
     JSON_BODY,
     CONDITION,
+    SIGNATURE,
     REPETITION,
     JOB,
     JOB_END,

@@ -18,11 +18,13 @@ use super::{Answer, Line, TABLE, condition};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
+use crate::http::detached::{Signing, Telling, ask_to_sign};
 use crate::http::input;
 use crate::http::problem::{MALFORMED_PATH, PRECONDITION_FAILED, Problem};
 use crate::http::repeatable::{self, Wish};
 use crate::ledger::Contract;
 use crate::use_cases::share_link::link_id;
+use crate::use_cases::sign_elsewhere::Purpose;
 use crate::wallet::WalletMember;
 
 /// A write on its way to the ledger.
@@ -63,11 +65,51 @@ async fn serve(line: &'static Line, gateway: Arc<Gateway>, request: Request) -> 
         _ => None,
     };
     let arguments = assemble(line, Parts { path: path.clone(), query, body, derived_id })?;
+    if let (Some(member), Signing::Elsewhere) = (&member, Signing::of(&headers)?) {
+        return ask(&gateway, member, line, arguments, &headers, &uri).await;
+    }
     match member {
         Some(member) if !line.reads() => write(&gateway, &member, Call { line, path, arguments, headers }).await,
         Some(member) => read(&gateway.contract(member.signer()?), line, arguments, &headers, &uri).await,
         None => read(&gateway.own_contract(), line, arguments, &headers, &uri).await,
     }
+}
+
+/// Hands the caller what to sign. That is not remembered under an Idempotency-Key: it ends in minutes, and the ids that are made of the
+/// key make repeating it harmless. A condition would take a question, and its signature, before: the caller reads and decides itself.
+async fn ask(
+    gateway: &Gateway,
+    member: &WalletMember,
+    line: &Line,
+    Arguments { json, named }: Arguments,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Response, Problem> {
+    if condition::is_conditional(headers) {
+        return Err(Problem::new(PRECONDITION_FAILED).because("If-Match is not for requests that are signed elsewhere"));
+    }
+    let purpose = if line.reads() { Purpose::Question } else { Purpose::Write };
+    let telling = Telling::Line {
+        method: line.method.to_string(),
+        path: line.path.to_owned(),
+        named,
+        uri: uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+    };
+    ask_to_sign(gateway, member, purpose, line.function, json, &telling).await
+}
+
+/// Tells the answer to a call of a line of the table that was signed elsewhere.
+pub(crate) fn tell(
+    method: &str,
+    path: &str,
+    named: &Map<String, Value>,
+    uri: &str,
+    answer: Vec<u8>,
+) -> Result<Response, Problem> {
+    let unknown = || Failure::Internal(format!("the table has no line {method} {path}, as an earlier release had"));
+    let line = TABLE.iter().find(|line| line.path == path && line.method.as_str() == method).ok_or_else(unknown)?;
+    let uri: Uri = uri.parse().map_err(|_| unknown())?;
+    if line.reads() { told(answer, &HeaderMap::new(), &uri) } else { created(line, named, answer) }
 }
 
 async fn read(
@@ -77,7 +119,11 @@ async fn read(
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<Response, Problem> {
-    let answer = evaluate(contract, line, arguments).await?;
+    told(evaluate(contract, line, arguments).await?, headers, uri)
+}
+
+/// The answer to a question.
+fn told(answer: Vec<u8>, headers: &HeaderMap, uri: &Uri) -> Result<Response, Problem> {
     let result = understood(&answer)?;
     let tag = condition::entity_tag(&answer);
     let mut response = match condition::is_known(headers, &tag) {

@@ -5,14 +5,17 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use healthchain_rules::{Category, MemberId};
+use healthchain_rules::{Category, Link, MemberId};
 use serde::Deserialize;
 
+use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
+use crate::http::detached::{Signing, Telling, ask_to_sign};
 use crate::http::input::{self, Query};
 use crate::http::problem::{Problem, PublishProblems};
-use crate::use_cases::share_link::{Record, Shared, may_share, share_link};
+use crate::use_cases::share_link::{Record, Shared, compose, may_share, share_link, will_share};
+use crate::use_cases::sign_elsewhere::Purpose::Write;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +53,13 @@ pub(crate) async fn publish(
     let media_type = input::media_type(&headers)?;
     let PublishQuery { patient, category } = query;
     input::require_length_within(&headers, gateway.max_record_bytes)?;
+    if Signing::of(&headers)? == Signing::Elsewhere {
+        let (id, recipients) = will_share(&gateway, &member, key, &patient, category).await?;
+        let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
+        let call = compose(&gateway, &id, recipients, &Record { patient, category, media_type, bytes }).await?;
+        let argument = serde_json::to_vec(&call).expect("ids, texts and numbers always serialise");
+        return ask_to_sign(&gateway, &member, Write, "Links:publish", vec![argument], &Telling::Publication).await;
+    }
     // Who may not publish is refused before the record is taken into memory.
     let prospect = may_share(&gateway, &member, key, &patient, category).await?;
     let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
@@ -59,6 +69,16 @@ pub(crate) async fn publish(
         Shared::Now(link) => (StatusCode::CREATED, link),
         Shared::Before(link) => (StatusCode::OK, link),
     };
+    Ok(published(status, link))
+}
+
+/// Tells the answer to a publication that was signed elsewhere.
+pub(crate) fn tell(answer: &[u8]) -> Result<Response, Problem> {
+    let link = serde_json::from_slice(answer).map_err(|error| Failure::Unintelligible(error.to_string()))?;
+    Ok(published(StatusCode::CREATED, link))
+}
+
+fn published(status: StatusCode, link: Link) -> Response {
     let location = [(header::LOCATION, format!("/v1/links/{}", link.id))];
-    Ok((status, location, Json(link)).into_response())
+    (status, location, Json(link)).into_response()
 }
