@@ -22,7 +22,7 @@ const AT_ONCE: usize = 16;
 const TRIES: u32 = 6;
 /// How far back events are read when nothing says how far they were read: some minutes of a busy channel. What is older, nobody
 /// waits for.
-const RECENT_BLOCKS: u64 = 1000;
+pub(crate) const RECENT_BLOCKS: u64 = 1000;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Pause before the event stream is asked for again.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);

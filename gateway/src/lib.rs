@@ -16,6 +16,7 @@ pub mod http;
 pub mod ledger;
 pub mod observe;
 pub mod operations;
+pub mod rebuild;
 pub mod records;
 pub mod sealing;
 pub mod server;

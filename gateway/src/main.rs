@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use healthchain_gateway::check::{self, Finding, Verdict};
 use healthchain_gateway::configuration::Configuration;
+use healthchain_gateway::rebuild::{Outcome, rebuild};
 use healthchain_gateway::server::{self, StartError};
 use healthchain_gateway::telemetry::Telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -13,23 +14,42 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// One organisation's REST gateway to the Healthchain ledger.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
     /// Configuration file (TOML); its relative paths start at its own folder.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     /// Only load what the configuration names, say what is wrong with it, and end with 1 when something is.
     #[arg(long)]
     check: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// After the state was lost: make again what can be made from the ledger, and say what cannot.
+    Rebuild {
+        /// Configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let configuration = match Configuration::load_with(&arguments.config, environment()) {
+    let file = match (&arguments.command, &arguments.config) {
+        (Some(Command::Rebuild { config }), _) | (None, Some(config)) => config,
+        (None, None) => return ExitCode::FAILURE,
+    };
+    let configuration = match Configuration::load_with(file, environment()) {
         Ok(configuration) => configuration,
         Err(error) => return failed(&error),
     };
+    if let Some(Command::Rebuild { .. }) = arguments.command {
+        return say(rebuild(&configuration).await);
+    }
     if arguments.check {
         return check(&configuration).await;
     }
@@ -67,6 +87,18 @@ async fn check(configuration: &Configuration) -> ExitCode {
     }
     let wrong = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Wrong(_)));
     if wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn say(rebuilt: Result<Vec<Outcome>, StartError>) -> ExitCode {
+    match rebuilt {
+        Ok(outcomes) => {
+            for Outcome { what, rebuilt, says } in outcomes {
+                println!("{}  {what}: {says}", if rebuilt { "rebuilt" } else { "lost   " });
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 /// There is no log yet whose format is known.

@@ -149,12 +149,11 @@ impl Running {
 
 pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
     let identity = &configuration.identity;
-    let key = zeroize::Zeroizing::new(read(&identity.key)?);
     let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);
     let msp_id: MspId = configuration.msp_id.parse()?;
     Ok(Gateway {
         organisation: OwnOrganisation {
-            signer: SigningIdentity::from_pem(msp_id.as_str(), read(&identity.certificate)?, &key)?.into(),
+            signer: own_signer(configuration)?.into(),
             encryption_key: Arc::new(SoftwareKey::from_pem(&encryption_key)?),
             msp_id,
         },
@@ -172,6 +171,13 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         origins: Origins::new(&configuration.cors),
         development: configuration.development.clone(),
     })
+}
+
+/// The identity with which the gateway itself calls the ledger.
+pub(crate) fn own_signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
+    let identity = &configuration.identity;
+    let key = zeroize::Zeroizing::new(read(&identity.key)?);
+    Ok(SigningIdentity::from_pem(&configuration.msp_id, read(&identity.certificate)?, &key)?)
 }
 
 pub(crate) async fn open_state(configuration: &Configuration) -> Result<State, StartError> {

@@ -30,6 +30,12 @@ pub async fn save(state: &State, reader: &str, position: &Position) -> Result<()
     Ok(())
 }
 
+/// Forgets how far this reader has read.
+pub async fn forget(state: &State, reader: &str) -> Result<(), StateError> {
+    sqlx::query("DELETE FROM checkpoints WHERE reader = $1").bind(reader).execute(state.pool()).await?;
+    Ok(())
+}
+
 /// Takes over the file in which an earlier release kept a position, once: then the file is gone.
 pub async fn adopt(state: &State, reader: &str, file: &Path) -> Result<(), AdoptionError> {
     let failed = |reason: String| AdoptionError::File { path: file.to_owned(), reason };

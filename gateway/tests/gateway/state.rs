@@ -6,6 +6,7 @@ use std::time::Duration;
 use healthchain_gateway::ledger::Position;
 use healthchain_gateway::state::answers::{self, Answer, CLAIM, Claim, Claimed, KEPT, Progress};
 use healthchain_gateway::state::{Place, State, StateError, StateKey, checkpoint, retention};
+use healthchain_gateway::{custodian, rebuild};
 use healthchain_rules::{LedgerTime, MemberId};
 
 use super::postgres;
@@ -210,5 +211,20 @@ async fn the_database_alone_tells_no_answer_and_only_its_user_may_read_it() {
         let clear = bytes.windows(12).any(|window| window == b"appendicitis" || window == b"/v1/things/1");
         assert!(!clear, "{}", path.display());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o077, 0, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn a_rebuilt_state_reads_the_ledger_again_and_says_what_the_ledger_does_not_know() {
+    let (_folder, places) = places().await;
+    for place in places {
+        let state = open(&place).await;
+        let position = Position { block: 7, transaction: "ab".into() };
+        checkpoint::save(&state, custodian::READER, &position).await.unwrap();
+        let outcomes = rebuild::outcomes(&state, 1_500).await.unwrap();
+        assert_eq!(checkpoint::load(&state, custodian::READER).await.unwrap(), None);
+        let of = |what: &str| outcomes.iter().find(|outcome| outcome.what.contains(what)).unwrap();
+        assert!(of("checkpoint").rebuilt && of("checkpoint").says.contains("block 500"));
+        assert!(!of("patient index").rebuilt && of("patient index").says.contains("backup"));
     }
 }
