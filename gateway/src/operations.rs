@@ -78,11 +78,13 @@ fn recorder() -> &'static PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(|| {
         let builder = PrometheusBuilder::new().set_buckets(&BUCKETS).expect("there are buckets");
-        describe_after(builder.install_recorder().expect("nothing else in this program records metrics"))
+        let handle = builder.install_recorder().expect("nothing else in this program records metrics");
+        describe();
+        handle
     })
 }
 
-fn describe_after(handle: PrometheusHandle) -> PrometheusHandle {
+fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_histogram!("healthchain_http_request_seconds", Unit::Seconds, "Time until a request was answered");
     describe_gauge!("healthchain_http_requests_in_flight", "Requests that are not answered yet");
@@ -97,7 +99,8 @@ fn describe_after(handle: PrometheusHandle) -> PrometheusHandle {
     );
     describe_gauge!("healthchain_certificate_days_left", "Days until the gateway's certificate ends");
     describe_gauge!("healthchain_records_room_bytes", Unit::Bytes, "Bytes left where records are stored");
-    handle
+    // What never happened is 0, too.
+    metrics::counter!("healthchain_http_rate_limited_total").increment(0);
 }
 
 type Measured = (&'static PrometheusHandle, Arc<Certificates>);

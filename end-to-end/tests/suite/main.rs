@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
 
 mod busy;
+mod cli;
 mod contract;
 mod faults;
 mod honesty;
+mod observing;
 mod privacy;
 mod refusals;
 mod second_lock;
@@ -50,9 +52,10 @@ fn main() -> ExitCode {
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
-    promises.extend(contract::PROMISES);
+    promises.extend([cli::PROMISES, contract::PROMISES].concat());
     promises.extend([faults::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
-    let stopping_parts = [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS].concat();
+    let stopping_parts =
+        [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

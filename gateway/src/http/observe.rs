@@ -17,7 +17,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let status = response.status();
     tracing::Span::current().record("status", status.as_u16());
     if status == StatusCode::TOO_MANY_REQUESTS {
-        metrics::counter!("healthchain_http_rate_limited_total", "route" => route.clone()).increment(1);
+        metrics::counter!("healthchain_http_rate_limited_total").increment(1);
     }
     let labels = [("method", method.to_owned()), ("route", route), ("status", class(status).to_owned())];
     metrics::histogram!("healthchain_http_request_seconds", &labels).record(begun.elapsed());
