@@ -99,6 +99,7 @@ fn describe() {
     );
     describe_gauge!("healthchain_certificate_days_left", "Days until the gateway's certificate ends");
     describe_gauge!("healthchain_records_room_bytes", Unit::Bytes, "Bytes left where records are stored");
+    describe_gauge!("healthchain_state_connections", "Connections to the state's database");
     // What never happened is 0, too.
     metrics::counter!("healthchain_http_rate_limited_total").increment(0);
 }
@@ -123,6 +124,12 @@ async fn metrics(
     }
     if let Ok(Some(room)) = readiness.disk {
         metrics::gauge!("healthchain_records_room_bytes").set(room as f64);
+    }
+    let pool = gateway.state.pool();
+    let idle = pool.num_idle();
+    let used = (pool.size() as usize).saturating_sub(idle);
+    for (state, connections) in [("idle", idle), ("used", used)] {
+        metrics::gauge!("healthchain_state_connections", "state" => state).set(connections as f64);
     }
     for (name, path) in certificates.iter() {
         if let Some(days) = days_left(path) {

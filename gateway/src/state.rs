@@ -27,6 +27,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Any, AnyPool, Connection as _, Row as _, Transaction};
 use url::Url;
 
+use crate::observe::observe;
+
 pub use self::key::{DoesNotOpen, KeyError, StateKey};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -124,13 +126,16 @@ impl State {
 
     /// Begins what reads and then writes. In SQLite, others that write wait until it ends.
     pub async fn begin(&self) -> Result<Transaction<'static, Any>, StateError> {
-        Ok(self.pool.begin_with(self.begin).await?)
+        observe("state", "begin", async { Ok(self.pool.begin_with(self.begin).await?) }).await
     }
 
     /// Asks the database for an answer.
     pub async fn check(&self) -> Result<(), StateError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        observe("state", "check", async {
+            sqlx::query("SELECT 1").execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Ends the connections, when those who use them have.
