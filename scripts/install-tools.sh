@@ -9,3 +9,6 @@ if ! cargo fmt --version || ! cargo clippy --version; then rustup component add 
 need cc=gcc make=make perl=perl shellcheck=shellcheck node=nodejs npm=npm curl=curl
 # The tests start a server of their own; Debian keeps its programs off PATH, so another of the package's is looked for.
 need pg_ctlcluster=postgresql
+
+# The OpenID provider and the clients that the gateway's tests drive.
+npm ci --no-fund --no-audit --prefix gateway/tests/node

@@ -3,6 +3,7 @@
 //! A section is a struct in a file of its own, which also says which of its values are paths; here it is one line in
 //! [`Configuration`] and one in `resolve`. A new section or key has a default, so that every older file stays valid.
 
+pub mod callers;
 mod cors;
 mod environment;
 mod identity;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
+pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;
 pub use self::identity::IdentityConfiguration;
@@ -72,6 +74,9 @@ pub struct Configuration {
     pub tls: TlsConfiguration,
     /// This gateway's identity on the ledger and the organisation's encryption key.
     pub identity: IdentityConfiguration,
+    /// Who may call with what besides a TLS client certificate.
+    #[serde(default)]
+    pub callers: CallersConfiguration,
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
@@ -187,6 +192,7 @@ impl Configuration {
         self.peer.resolve(folder);
         self.tls.resolve(folder);
         self.identity.resolve(folder);
+        self.callers.resolve(folder);
         self.organisations.iter_mut().for_each(|organisation| organisation.resolve(folder));
     }
 }

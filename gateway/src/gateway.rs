@@ -11,6 +11,7 @@ use healthchain_rules::{Category, Envelope, LinkId, MspId};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+use crate::callers::Callers;
 use crate::content::Payload;
 use crate::contents::Contents;
 use crate::failure::Failure;
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub patience: Patience,
     /// Whose certificates count.
     pub trust: Arc<Trust>,
+    /// Who calls, where a token says it.
+    pub callers: Arc<Callers>,
     /// The members' keys.
     pub wallet: Arc<dyn Wallet>,
     /// The ledger.

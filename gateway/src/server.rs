@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::callers::{Callers, CallersError, Pace};
 use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
 use crate::contents::https::HttpsContents;
 use crate::custodian;
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The organisation's encryption key cannot be used.
     #[error("[identity] encryption_key: {0}")]
     EncryptionKey(#[from] SealingError),
+    /// `[callers]` cannot be used.
+    #[error(transparent)]
+    Callers(#[from] CallersError),
     /// The wallet cannot be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
@@ -151,7 +155,15 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
     let identity = &configuration.identity;
     let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);
     let msp_id: MspId = configuration.msp_id.parse()?;
+    let state = open_state(configuration).await?;
     Ok(Gateway {
+        callers: Arc::new(Callers::new(
+            &configuration.callers,
+            msp_id.as_str(),
+            &configuration.public_url,
+            &state,
+            Pace::default(),
+        )?),
         organisation: OwnOrganisation {
             signer: own_signer(configuration)?.into(),
             encryption_key: Arc::new(SoftwareKey::from_pem(&encryption_key)?),
@@ -165,7 +177,7 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         ledger: Arc::new(FabricLedger::connect(configuration)?),
         records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
-        state: open_state(configuration).await?,
+        state,
         under_way: TaskTracker::new(),
         rates: Arc::new(Rates::new(&configuration.limits)),
         origins: Origins::new(&configuration.cors),

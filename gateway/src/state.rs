@@ -12,6 +12,7 @@
 
 pub mod answers;
 pub mod awaited_signatures;
+pub mod callers;
 pub mod checkpoint;
 mod key;
 pub mod patient_index;

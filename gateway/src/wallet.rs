@@ -11,10 +11,16 @@ use healthchain_rules::MemberId;
 use crate::failure::Failure;
 use crate::sealing::DecryptionKey;
 
-/// Finds members by the TLS client certificate that is bound to them.
+/// Finds members by what a caller's proof names: never by a name that the caller chose.
 pub trait Wallet: Send + Sync {
-    /// The member to whom exactly this certificate (DER) is bound.
+    /// The member to whom exactly this TLS client certificate (DER) is bound.
     fn holder_of<'a>(&'a self, certificate: &'a [u8]) -> BoxFuture<'a, Option<Arc<WalletMember>>>;
+
+    /// The member who signs with this key (SHA-256 of its SubjectPublicKeyInfo).
+    fn signer_with<'a>(&'a self, key_hash: &'a [u8; 32]) -> BoxFuture<'a, Option<Arc<WalletMember>>>;
+
+    /// The member of this id, to whom the configuration maps a caller.
+    fn member<'a>(&'a self, id: &'a MemberId) -> BoxFuture<'a, Option<Arc<WalletMember>>>;
 }
 
 /// A member whom this gateway serves.

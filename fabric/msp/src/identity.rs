@@ -172,6 +172,12 @@ impl Msps {
         Ok(identity)
     }
 
+    /// Judges a certificate as a member's of this organisation.
+    pub fn identify_certificate(&self, msp_id: &str, certificate: &Certificate) -> Result<Identity, IdentityError> {
+        let id_bytes = certificate.pem().into_bytes();
+        self.identify(&SerializedIdentity { mspid: msp_id.to_owned(), id_bytes }.encode_to_vec())
+    }
+
     fn judge(&self, serialized: &[u8]) -> Result<Identity, IdentityError> {
         let decoded = SerializedIdentity::decode(serialized).map_err(|error| {
             IdentityError::Malformed(format!("could not deserialize a SerializedIdentity: {error}"))
@@ -222,6 +228,12 @@ impl Identity {
     /// Whether the identity has a role in its own organisation.
     pub fn has_role(&self, role: MspRoleType) -> bool {
         self.msp.has_role(&self.certificate, role)
+    }
+
+    /// Whether it is a person's or an application's (NodeOU client or admin) and no peer's or orderer's. Where the organisation has no
+    /// NodeOUs, nothing tells them apart, and it is.
+    pub fn may_be_a_client(&self) -> bool {
+        !self.msp.has_node_units() || self.has_role(MspRoleType::Client) || self.has_role(MspRoleType::Admin)
     }
 
     /// Whether the identity is one of those that a policy's principal describes. A principal that cannot be decoded

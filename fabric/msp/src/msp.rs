@@ -194,6 +194,11 @@ impl Msp {
         }
     }
 
+    /// Whether certificates tell roles apart by their organizational unit.
+    pub(crate) fn has_node_units(&self) -> bool {
+        self.node_units.is_some()
+    }
+
     fn canonicalise_authorities(&mut self) {
         let issuers: Vec<Certificate> = self.roots.iter().chain(&self.intermediates).cloned().collect();
         for authority in self.roots.iter_mut().chain(self.intermediates.iter_mut()) {

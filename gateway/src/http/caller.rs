@@ -1,24 +1,30 @@
-//! Who calls: the TLS client certificate, judged with each request.
+//! Who calls: each proof that a request shows is judged, with each request, and all of them must name the same member.
+
+mod authorization;
 
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use healthchain_rules::MspId;
 use rustls::pki_types::UnixTime;
 
+pub(crate) use self::authorization::Authorization;
 use super::listener::Peer;
 use super::problem::{
     CLIENT_CERTIFICATE_MISSING, CLIENT_CERTIFICATE_NOT_BOUND, CLIENT_CERTIFICATE_NOT_TRUSTED,
     CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD, CLIENT_CERTIFICATE_REVOKED, CROSS_SITE_REQUEST, INTERNAL, Kind,
-    NOT_A_GATEWAY, NOT_A_MEMBER, Problem,
+    NOT_A_GATEWAY, NOT_A_MEMBER, PROOFS_DISAGREE, Problem,
 };
+use crate::callers::scope::Act;
+use crate::callers::{Presented, Unproven};
 use crate::gateway::Gateway;
 use crate::tls::{Distrust, Holder};
 use crate::wallet::WalletMember;
 
-/// The member to whom the certificate is bound.
+/// The member whom the request's proofs name.
+#[derive(Clone)]
 pub(crate) struct MemberCaller(pub(crate) Arc<WalletMember>);
 
 /// The organisation whose gateway presented the certificate.
@@ -28,18 +34,28 @@ impl FromRequestParts<Arc<Gateway>> for MemberCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        refuse_other_sites(parts, gateway)?;
-        let peer = peer(parts)?;
-        match judge(peer, gateway)? {
-            Holder::Member => {
-                let leaf = peer.certificates.first().ok_or(CLIENT_CERTIFICATE_MISSING)?;
-                let member = gateway.wallet.holder_of(leaf).await;
-                let member = member.ok_or(CLIENT_CERTIFICATE_NOT_BOUND)?;
-                gateway.rates.count_member(&parts.extensions, &member.id)?;
-                Ok(Self(member))
-            }
-            Holder::Gateway(_) => Err(NOT_A_MEMBER.into()),
+        // A proof counts once; whoever asks again within the request is told the same.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
         }
+        let peer = peer(parts)?;
+        let authorization = Authorization::of(&parts.headers)?;
+        if authorization.is_none() {
+            refuse_other_sites(parts, gateway)?;
+        }
+        let by_certificate = if peer.certificates.is_empty() { None } else { Some(certified(peer, gateway).await?) };
+        let by_token = match &authorization {
+            Some(authorization) => Some(named_by_token(authorization, parts, peer, gateway).await?),
+            None => None,
+        };
+        let member = match (by_certificate, by_token) {
+            (None, None) => return Err(CLIENT_CERTIFICATE_MISSING.into()),
+            (Some(one), Some(other)) if one.id != other.id => return Err(PROOFS_DISAGREE.into()),
+            (_, Some(member)) | (Some(member), None) => member,
+        };
+        gateway.rates.count_member(&parts.extensions, &member.id)?;
+        parts.extensions.insert(Self(Arc::clone(&member)));
+        Ok(Self(member))
     }
 }
 
@@ -54,9 +70,42 @@ impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
     }
 }
 
-/// A browser presents a member's certificate to whichever page asks it to. What writes is refused to other sites' pages; browsers
-/// say of each request where it comes from (W3C Fetch Metadata), and other clients say nothing. Sites that the configuration names
-/// are own ones.
+/// The member to whom the TLS client certificate is bound.
+async fn certified(peer: &Peer, gateway: &Gateway) -> Result<Arc<WalletMember>, Problem> {
+    match judge(peer, gateway)? {
+        Holder::Member => {
+            let leaf = peer.certificates.first().ok_or(CLIENT_CERTIFICATE_MISSING)?;
+            let member = gateway.wallet.holder_of(leaf).await.ok_or(CLIENT_CERTIFICATE_NOT_BOUND)?;
+            gateway.callers.require_fit(member.creator().certificate()).map_err(Unproven::from)?;
+            Ok(member)
+        }
+        Holder::Gateway(_) => Err(NOT_A_MEMBER.into()),
+    }
+}
+
+/// The member whom the token names.
+async fn named_by_token(
+    authorization: &Authorization<'_>,
+    parts: &Parts,
+    peer: &Peer,
+    gateway: &Gateway,
+) -> Result<Arc<WalletMember>, Problem> {
+    let route = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str);
+    let shown = Presented {
+        with_proof: authorization.with_proof,
+        token: authorization.token,
+        proof: authorization.proof,
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        act: Act::of(parts.method.as_str(), route),
+        certificate: peer.certificates.first().map(AsRef::as_ref),
+    };
+    Ok(gateway.callers.member(&shown, gateway.wallet.as_ref()).await?)
+}
+
+/// A browser presents a member's certificate to whichever page asks it to, and a token only to the page that has it. What writes with
+/// nothing but a certificate is refused to other sites' pages; browsers say of each request where it comes from (W3C Fetch Metadata),
+/// and other clients say nothing. Sites that the configuration names are own ones.
 fn refuse_other_sites(parts: &Parts, gateway: &Gateway) -> Result<(), Kind> {
     let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let own = matches!(site, None | Some(b"same-origin" | b"none"));

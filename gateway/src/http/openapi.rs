@@ -10,10 +10,12 @@ use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
 use super::detached::AwaitedSignature;
 use super::problem::Details;
 use super::resources;
+use super::routes::clients::{AccessToken, SmartConfiguration, TokenError};
 use super::routes::jobs::Job;
 use super::routes::openings::{OpeningRequest, SealedOpening};
 use super::routes::operations::{Health, ReadinessReport};
 use super::routes::patient_index::{IndexEntries, IndexRemoval, IndexSearch};
+use super::routes::sessions::{NewSession, OpenSession, SessionChallenge};
 use super::routes::transactions::SignatureRequest;
 use crate::state::patient_index::Entry;
 
@@ -50,6 +52,12 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         reference::<SealedOpening>,
         reference::<Details>,
         reference::<ReadinessReport>,
+        reference::<SessionChallenge>,
+        reference::<NewSession>,
+        reference::<OpenSession>,
+        reference::<SmartConfiguration>,
+        reference::<AccessToken>,
+        reference::<TokenError>,
     ] {
         described(&mut generator);
     }
@@ -66,14 +74,13 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
 
     let mut document = serde_json::to_value(routes).expect("an OpenAPI document always serialises");
     document["components"]["schemas"] = Value::Object(schemas);
-    document["components"]["securitySchemes"] = json!({"clientCertificate": {
-        "type": "mutualTLS",
-        "description": "A TLS client certificate that is bound to a member, or is another organisation's gateway's",
-    }});
-    document["security"] = json!([{"clientCertificate": []}]);
+    document["components"]["securitySchemes"] = security_schemes();
+    document["security"] = json!([{"clientCertificate": []}, {"session": []}, {"openId": []}, {"clinicSystem": []}]);
     for operation in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut).flat_map(operations) {
-        if operation["tags"] == json!(["operations"]) {
-            operation["security"] = json!([]);
+        match operation["tags"][0].as_str() {
+            Some("operations" | "signing in") => operation["security"] = json!([]),
+            Some("between gateways") => operation["security"] = json!([{"clientCertificate": []}]),
+            _ => {}
         }
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             let named = parameters.iter().find(|(name, _)| parameter["name"] == *name);
@@ -84,6 +91,35 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     }
     resources::describe(&mut document);
     document
+}
+
+/// How a caller proves itself.
+fn security_schemes() -> Value {
+    json!({
+        "clientCertificate": {
+            "type": "mutualTLS",
+            "description": "A TLS client certificate that is bound to a member, or is another organisation's gateway's",
+        },
+        "session": {
+            "type": "http",
+            "scheme": "DPoP",
+            "description": "A session's token, each time with a DPoP proof made with the member's signing key (RFC 9449)",
+        },
+        "openId": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An access token (RFC 9068) of an OpenID provider that this gateway is told of",
+        },
+        "clinicSystem": {
+            "type": "oauth2",
+            "description": "A registered clinic system's access token (SMART Backend Services)",
+            "flows": {"clientCredentials": {
+                "tokenUrl": "/v1/token",
+                "scopes": {"system/*.rs": "read and search", "system/*.cruds": "everything"},
+            }},
+        },
+    })
 }
 
 fn operations(path: &mut Value) -> impl Iterator<Item = &mut Value> {
@@ -140,10 +176,13 @@ mod tests {
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
                 if path.starts_with("/v1/") {
-                    for status in ["401", "403", "404", "503"] {
-                        if operation["security"] == json!([]) && status.starts_with("40") {
-                            continue;
-                        }
+                    // What is open to all refuses nobody for who he is; the refusals of /v1/token are OAuth's.
+                    let statuses: &[_] = match operation["security"] == json!([]) {
+                        true if path == "/v1/token" => &[],
+                        true => &["503"],
+                        false => &["401", "403", "404", "503"],
+                    };
+                    for status in statuses {
                         let response = &operation["responses"][status];
                         let shared = response["$ref"].as_str().and_then(|place| document.pointer(&place[1..]));
                         let content = &shared.unwrap_or(response)["content"]["application/problem+json"];

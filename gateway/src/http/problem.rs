@@ -1,5 +1,6 @@
 //! Failures as problem details (RFC 9457): the only place that knows which failure has which HTTP status.
 
+mod challenges;
 mod documentation;
 mod failures;
 mod kinds;
@@ -119,10 +120,14 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after;
+        let challenges = challenges::of(self.status, &self.code);
         let mut response = (status, Json(self.into_details())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for challenge in challenges {
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }

@@ -25,7 +25,9 @@ use super::problem::{INTERNAL, METHOD_NOT_ALLOWED, Problem, ROUTE_NOT_FOUND};
 use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
-use super::routes::{audit, contents, jobs, links, openings, operations, patient_index, transactions};
+use super::routes::{
+    audit, clients, contents, jobs, links, openings, operations, patient_index, sessions, transactions,
+};
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
@@ -48,6 +50,11 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(patient_index::enter))
         .routes(routes!(patient_index::search))
         .routes(routes!(patient_index::remove))
+        .routes(routes!(sessions::challenge))
+        .routes(routes!(sessions::open))
+        .routes(routes!(sessions::close))
+        .routes(routes!(clients::configuration))
+        .routes(routes!(clients::token))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
 }

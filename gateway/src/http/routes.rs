@@ -1,12 +1,14 @@
 //! The routes, one file a resource. A handler parses, calls the ledger or a use case, and answers.
 
 pub(crate) mod audit;
+pub(crate) mod clients;
 pub(crate) mod contents;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod openings;
 pub(crate) mod operations;
 pub(crate) mod patient_index;
+pub(crate) mod sessions;
 pub(crate) mod transactions;
 
 use fabric_contract::CallError;

@@ -85,28 +85,41 @@ impl FolderWallet {
 
 impl Wallet for FolderWallet {
     fn holder_of<'a>(&'a self, certificate: &'a [u8]) -> BoxFuture<'a, Option<Arc<WalletMember>>> {
-        Box::pin(async move {
-            let binding = openssl::sha::sha256(certificate);
-            if let Some(entry) = self.state.read().await.members.get(&binding)
-                && entry.is_as_read()
-            {
-                return Some(Arc::clone(&entry.member));
-            }
-            let mut state = self.state.write().await;
-            let is_outdated = state.members.get(&binding).is_some_and(|entry| !entry.is_as_read());
-            if is_outdated || state.read_at.elapsed() >= REREAD_INTERVAL {
-                let (folder, msp_id) = (self.folder.clone(), self.msp_id.clone());
-                match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id)).await {
-                    Ok(members) => state.members = members,
-                    Err(error) => {
-                        tracing::error!(%error, "the wallet could not be read again");
-                        state.members.remove(&binding);
-                    }
+        let binding = openssl::sha::sha256(certificate);
+        Box::pin(self.find(move |members| members.get(&binding)))
+    }
+
+    fn signer_with<'a>(&'a self, key_hash: &'a [u8; 32]) -> BoxFuture<'a, Option<Arc<WalletMember>>> {
+        let signs = |entry: &&Entry| entry.member.creator().certificate().key_hash() == *key_hash;
+        Box::pin(self.find(move |members| members.values().find(signs)))
+    }
+
+    fn member<'a>(&'a self, id: &'a MemberId) -> BoxFuture<'a, Option<Arc<WalletMember>>> {
+        Box::pin(self.find(move |members| members.values().find(|entry| entry.member.id == *id)))
+    }
+}
+
+impl FolderWallet {
+    async fn find(&self, entry: impl Fn(&Members) -> Option<&Entry>) -> Option<Arc<WalletMember>> {
+        if let Some(entry) = entry(&self.state.read().await.members)
+            && entry.is_as_read()
+        {
+            return Some(Arc::clone(&entry.member));
+        }
+        let mut state = self.state.write().await;
+        let is_outdated = entry(&state.members).is_some_and(|entry| !entry.is_as_read());
+        if is_outdated || state.read_at.elapsed() >= REREAD_INTERVAL {
+            let (folder, msp_id) = (self.folder.clone(), self.msp_id.clone());
+            state.members = match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id)).await {
+                Ok(members) => members,
+                Err(error) => {
+                    tracing::error!(%error, "the wallet could not be read again: nobody is in it until it can");
+                    Members::new()
                 }
-                state.read_at = Instant::now();
-            }
-            state.members.get(&binding).map(|entry| Arc::clone(&entry.member))
-        })
+            };
+            state.read_at = Instant::now();
+        }
+        entry(&state.members).map(|entry| Arc::clone(&entry.member))
     }
 }
 
@@ -204,6 +217,22 @@ mod tests {
         assert_eq!(member.encryption_key().unwrap().key_hash(), certificate_key);
         assert!(wallet.holder_of(&certificate[1..]).await.is_none());
         assert!(wallet.holder_of(&[]).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_member_is_found_by_its_signing_key_and_by_its_id_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        let member = wallet.holder_of(&certificate).await.unwrap();
+        let key_hash = member.creator().certificate().key_hash();
+        assert_eq!(wallet.signer_with(&key_hash).await.unwrap().id, member.id);
+        assert_eq!(wallet.member(&member.id).await.unwrap().id, member.id);
+        assert!(wallet.signer_with(&[7; 32]).await.is_none());
+        assert!(wallet.member(&"dr-yang".parse().unwrap()).await.is_none());
+        std::fs::remove_dir_all(folder.path().join("dr-grey")).unwrap();
+        assert!(wallet.signer_with(&key_hash).await.is_none());
+        assert!(wallet.member(&member.id).await.is_none());
     }
 
     #[tokio::test]

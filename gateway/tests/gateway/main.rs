@@ -2,21 +2,28 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 mod callers;
+mod clinic_systems;
 mod connections;
 mod custody;
 mod detached;
 mod ledger;
 mod limits;
 mod metrics;
+mod node;
+mod open_id;
 mod opening;
 mod operations;
 mod own_peer;
 mod patient_index;
 mod postgres;
+mod proofs;
 mod repeatable;
+mod request_of;
 mod requests;
 mod resources;
+mod route_walk;
 mod second_lock;
+mod sessions;
 mod several;
 mod sharing;
 mod state;

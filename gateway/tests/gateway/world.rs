@@ -1,15 +1,16 @@
 //! A hospital and a payer, each with its authorities, its gateway and one member; and strangers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fabric_msp::SigningIdentity;
-use fabric_msp::issue::{Authority, Issued, Request};
-use healthchain_gateway::configuration::LimitsConfiguration;
+use fabric_msp::issue::{Authority, Issued, MspFolder, Request, write_msp_folder};
+use healthchain_gateway::callers::{Callers, Pace};
+use healthchain_gateway::configuration::{CallersConfiguration, LimitsConfiguration};
 use healthchain_gateway::contents::https::HttpsContents;
 use healthchain_gateway::gateway::{Gateway, OwnOrganisation, Patience};
 use healthchain_gateway::http::browsers::Origins;
@@ -40,6 +41,10 @@ pub(crate) const PATIENCE: Patience = Patience {
 pub(crate) const NOTICE: &str = "A ledger for tests.";
 pub(crate) const MAX_RECORD_BYTES: usize = 64 << 10;
 
+/// Keys of providers and clients are fetched more often than in earnest, so that tests need not wait.
+pub(crate) const PACE: Pace =
+    Pace { least: Duration::from_millis(500), usual: Duration::from_secs(3600), most: Duration::from_secs(7200) };
+
 pub(crate) struct World {
     pub(crate) ledger: Arc<MemoryLedger>,
     pub(crate) hospital: Organisation,
@@ -49,7 +54,7 @@ pub(crate) struct World {
 pub(crate) struct Organisation {
     pub(crate) msp_id: MspId,
     pub(crate) tls_root: Authority,
-    signing_root: Authority,
+    pub(crate) signing_root: Authority,
     pub(crate) folder: tempfile::TempDir,
     /// The certificate of its gateway.
     pub(crate) gateway_tls: Issued,
@@ -95,6 +100,15 @@ impl World {
     }
 
     pub(crate) async fn with_patience(patience: Patience) -> Self {
+        Self::with(patience, CallersConfiguration::default()).await
+    }
+
+    /// The hospital's gateway is also called by these.
+    pub(crate) async fn called_by(callers: CallersConfiguration) -> Self {
+        Self::with(PATIENCE, callers).await
+    }
+
+    async fn with(patience: Patience, callers: CallersConfiguration) -> Self {
         let ledger = Arc::new(MemoryLedger::new());
         let hospital = Draft::new(&ledger, "HospitalMSP", "dr-grey").await;
         let payer = Draft::new(&ledger, "PayerMSP", "officer-7").await;
@@ -112,8 +126,9 @@ impl World {
         let hospital_root = root(&hospital.tls_root);
         let payer_root = root(&payer.tls_root);
         let hospital_url = hospital.listener.address();
-        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience).await;
-        let payer = payer.start(&ledger, ("HospitalMSP", hospital_root), patience).await;
+        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience, callers).await;
+        let payer =
+            payer.start(&ledger, ("HospitalMSP", hospital_root), patience, CallersConfiguration::default()).await;
         assert_ne!(hospital_url.port(), payer.running.as_ref().unwrap().address().port());
         Self { ledger, hospital, payer }
     }
@@ -155,6 +170,17 @@ impl World {
 }
 
 impl Organisation {
+    /// Revokes signing certificates.
+    pub(crate) fn revoke_signing(&self, certificates: &[&fabric_msp::Certificate]) {
+        let list = self.signing_root.revocation_list(certificates, 1).unwrap();
+        write_msp(&self.folder.path().join("msp"), &self.signing_root, &self.tls_root, &[list]);
+    }
+
+    /// A file of a member's wallet entry.
+    pub(crate) fn wallet_file(&self, member: &str, file: &str) -> Vec<u8> {
+        std::fs::read(self.wallet().join(member).join(file)).unwrap()
+    }
+
     pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -257,7 +283,17 @@ impl Draft {
         }
     }
 
-    async fn start(self, ledger: &Arc<MemoryLedger>, other: (&str, RootCertStore), patience: Patience) -> Organisation {
+    async fn start(
+        self,
+        ledger: &Arc<MemoryLedger>,
+        other: (&str, RootCertStore),
+        patience: Patience,
+        mut callers: CallersConfiguration,
+    ) -> Organisation {
+        let msp = self.folder.path().join("msp");
+        write_msp(&msp, &self.signing_root, &self.tls_root, &[]);
+        callers.msp = Some(msp);
+        let state = State::in_memory().await.unwrap();
         let issued = self.signing_root.issue(&Request::signing("gateway", "client")).unwrap();
         let signer =
             SigningIdentity::from_pem(self.msp_id.as_str(), issued.certificate_pem(), issued.key_pem()).unwrap();
@@ -277,6 +313,9 @@ impl Draft {
                 signer: signer.into(),
                 encryption_key: Arc::clone(&self.encryption_key) as _,
             },
+            callers: Arc::new(
+                Callers::new(&callers, self.msp_id.as_str(), &url.parse().unwrap(), &state, PACE).unwrap(),
+            ),
             public_url: url.parse().unwrap(),
             max_record_bytes: MAX_RECORD_BYTES,
             patience,
@@ -285,7 +324,7 @@ impl Draft {
             ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
-            state: State::in_memory().await.unwrap(),
+            state,
             under_way: TaskTracker::new(),
             rates: Arc::new(Rates::new(&LimitsConfiguration::default())),
             origins: Origins::default(),
@@ -323,6 +362,11 @@ fn add_member(
     let identity = SigningIdentity::from_pem(msp_id.as_str(), signing.certificate_pem(), signing.key_pem()).unwrap();
     ledger.register(member, msp_id, &identity);
     tls
+}
+
+/// The organisation's MSP folder, with these revocation lists.
+pub(crate) fn write_msp(folder: &Path, authority: &Authority, tls_authority: &Authority, revocation_lists: &[String]) {
+    write_msp_folder(folder, &MspFolder { authority, tls_authority, signer: None, revocation_lists }).unwrap();
 }
 
 /// Status and JSON body.

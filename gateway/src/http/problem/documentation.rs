@@ -44,6 +44,14 @@ documented! {
         UnknownCaller MemberSuspended MemberRetired NotPermitted;
     /// Of `GET /v1/openings/{opening}/content`.
     SealedContentProblems: CALLER MEMBER_CALLER LEDGER RECORDS RECORD_CONTENT OPENING SECOND_LOCK; UnknownOpening OpeningNotInForce;
+    /// Of `POST /v1/sessions/challenges`.
+    ChallengeProblems: STATE SESSION; ;
+    /// Of `POST /v1/sessions`.
+    SessionProblems: STATE SESSION SIGNING_CERTIFICATE TOKEN_CALLER JSON_BODY; ;
+    /// Of `DELETE /v1/sessions/current`.
+    SessionEndProblems: CALLER MEMBER_CALLER SESSION; ;
+    /// Of `GET /.well-known/smart-configuration`.
+    ClientsProblems: CLIENTS; ;
     /// Of `GET /v1/contents/{link}/{version}`.
     ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
         UnknownEnvelope OpeningNotInForce;
@@ -115,7 +123,16 @@ pub(crate) fn shared_responses() -> Value {
 /// One response a status, with every code that it may carry.
 fn responses(groups: &[&[Kind]], refusals: &[RefusalCode], denials: &[String]) -> BTreeMap<String, RefOr<Response>> {
     let mut descriptions: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for kind in groups.iter().copied().flatten() {
+    // A member may come with a token, too.
+    let by_token: &[&[Kind]] = &[TOKEN_CALLER, SIGNING_CERTIFICATE, STATE];
+    let by_token = if groups.contains(&MEMBER_CALLER) { by_token } else { &[] };
+    let mut kinds: Vec<&Kind> = Vec::new();
+    for kind in groups.iter().chain(by_token).copied().flatten() {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for kind in kinds {
         descriptions.entry(kind.status.to_string()).or_default().push(format!("`{}`: {}", kind.code, kind.meaning));
     }
     for code in refusals {

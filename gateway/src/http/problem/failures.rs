@@ -3,6 +3,8 @@
 use healthchain_rules::{Decision, Denial, Opening};
 
 use super::*;
+use crate::callers::Unproven;
+use crate::callers::signing_certificate::Unfit;
 use crate::contents::ContentsError;
 use crate::failure::{Failure, Lock};
 use crate::ledger::LedgerFailure;
@@ -49,6 +51,36 @@ fn problem(failure: Failure) -> Problem {
         Failure::Locked(lock) => locked(lock).into(),
         Failure::AfterOpening { opening, failure } => problem(*failure).of_opening(opening),
         Failure::Internal(_) => INTERNAL.into(),
+    }
+}
+
+impl From<Unproven> for Problem {
+    fn from(reason: Unproven) -> Self {
+        let kind = match &reason {
+            Unproven::TokenUnknown => TOKEN_UNKNOWN,
+            Unproven::TokenExpired => TOKEN_EXPIRED,
+            Unproven::TokenNotTrusted(why) => return Self::new(TOKEN_NOT_TRUSTED).because(why),
+            Unproven::ProofMissing => DPOP_PROOF_MISSING,
+            Unproven::ProofInvalid(why) => return Self::new(DPOP_PROOF_INVALID).because(why),
+            Unproven::ProofReplayed => DPOP_PROOF_REPLAYED,
+            Unproven::SubjectNotMapped => SUBJECT_NOT_MAPPED,
+            Unproven::NotInWallet => MEMBER_NOT_IN_WALLET,
+            Unproven::ChallengeUnknown => CHALLENGE_UNKNOWN,
+            Unproven::ChallengeUsed => CHALLENGE_USED,
+            Unproven::PossessionNotProven(why) => return Self::new(POSSESSION_NOT_PROVEN).because(why),
+            Unproven::SigningCertificate(Unfit::Revoked) => SIGNING_CERTIFICATE_REVOKED,
+            Unproven::SigningCertificate(Unfit::OutsideItsPeriod) => SIGNING_CERTIFICATE_OUTSIDE_ITS_PERIOD,
+            Unproven::SigningCertificate(Unfit::NotTrusted) => SIGNING_CERTIFICATE_NOT_TRUSTED,
+            Unproven::SigningCertificate(Unfit::NotAClient) => SIGNING_CERTIFICATE_NOT_A_CLIENTS,
+            Unproven::ScopeInsufficient => SCOPE_INSUFFICIENT,
+            Unproven::SessionsNotOffered => SESSIONS_NOT_OFFERED,
+            Unproven::ProviderUnavailable => IDENTITY_PROVIDER_UNAVAILABLE,
+            Unproven::State(error) => {
+                tracing::error!(%error, "callers cannot be judged");
+                STATE_UNAVAILABLE
+            }
+        };
+        kind.into()
     }
 }
 

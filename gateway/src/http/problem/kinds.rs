@@ -24,7 +24,7 @@ kinds! {
     /// What every route that asks for a certificate may answer.
     CALLER:
     CLIENT_CERTIFICATE_MISSING 401 "client-certificate-missing"
-        "This route asks who you are: present a TLS client certificate."
+        "This route asks who you are: present a TLS client certificate, or for a member's route a token."
     CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD 401 "client-certificate-expired"
         "The TLS client certificate is expired or not yet valid: have it renewed."
     CLIENT_CERTIFICATE_REVOKED 401 "client-certificate-revoked"
@@ -46,6 +46,70 @@ kinds! {
         "Healthchain-Signing has one value: detached. Leave it out to have the gateway sign."
     SIGN_YOURSELF 409 "sign-yourself"
         "Your key is not with this gateway: send the request with the header Healthchain-Signing: detached and sign what is answered; see /docs."
+}
+
+kinds! {
+    /// What a member's route may answer to a token besides.
+    TOKEN_CALLER:
+    AUTHORIZATION_MALFORMED 400 "authorization-malformed"
+        "Send one Authorization header: `Bearer TOKEN`, or `DPoP TOKEN` together with one DPoP header."
+    TOKEN_UNKNOWN 401 "token-unknown"
+        "The token was not given out here, or counts no more: open a session or ask for a token again."
+    TOKEN_EXPIRED 401 "token-expired"
+        "The token is expired: open a session or ask for a token again."
+    TOKEN_NOT_TRUSTED 401 "token-not-trusted"
+        "The token is not one that this gateway takes."
+    DPOP_PROOF_MISSING 401 "dpop-proof-missing"
+        "The token is bound to a key: send it as `Authorization: DPoP TOKEN` with a DPoP proof made with that key (RFC 9449)."
+    DPOP_PROOF_INVALID 401 "dpop-proof-invalid"
+        "The DPoP proof does not fit this request, its time, its token or the token's key."
+    DPOP_PROOF_REPLAYED 401 "dpop-proof-replayed"
+        "This DPoP proof was used before: make a new one, with a jti of its own, for each request."
+    SUBJECT_NOT_MAPPED 403 "subject-not-mapped"
+        "The token is good, but its subject is mapped to no member here: ask your organisation's administrator."
+    MEMBER_NOT_IN_WALLET 403 "member-not-in-wallet"
+        "The proof is good, but names no member of this gateway's wallet: ask your organisation's administrator."
+    SCOPE_INSUFFICIENT 403 "scope-insufficient"
+        "The token's scope does not permit this request: ask for a wider one, or have the client's registration widened."
+    PROOFS_DISAGREE 403 "proofs-disagree"
+        "The TLS client certificate and the token name different members: show one of them only."
+    IDENTITY_PROVIDER_UNAVAILABLE 503 "identity-provider-unavailable" after 5
+        "The keys of the identity provider that issued the token cannot be had; nothing was changed: try again."
+}
+
+kinds! {
+    /// What a member's route may answer about the certificate that the member signs with.
+    SIGNING_CERTIFICATE:
+    SIGNING_CERTIFICATE_REVOKED 403 "signing-certificate-revoked"
+        "The member's signing certificate was revoked: ask your organisation's administrator for another."
+    SIGNING_CERTIFICATE_OUTSIDE_ITS_PERIOD 403 "signing-certificate-expired"
+        "The member's signing certificate is expired or not yet valid: have it renewed."
+    SIGNING_CERTIFICATE_NOT_TRUSTED 403 "signing-certificate-not-trusted"
+        "The signing certificate was not issued by an authority of this organisation."
+    SIGNING_CERTIFICATE_NOT_A_CLIENTS 403 "signing-certificate-not-a-clients"
+        "The signing certificate's organizational unit is not client or admin, which acting through a gateway asks for."
+}
+
+kinds! {
+    /// What opening and closing a session may answer.
+    SESSION:
+    CHALLENGE_UNKNOWN 401 "challenge-unknown"
+        "The nonce is not one of this gateway, or too old: ask for a challenge and answer it within two minutes."
+    CHALLENGE_USED 401 "challenge-used"
+        "The challenge was answered before: ask for another."
+    POSSESSION_NOT_PROVEN 401 "possession-not-proven"
+        "The signature does not prove that you hold the certificate's key: see docs/calling-the-gateway.md for the bytes to sign."
+    SESSIONS_NOT_OFFERED 404 "sessions-not-offered"
+        "This gateway opens no sessions: its operator names the organisation's MSP folder ([callers] msp) to offer them."
+    NO_SESSION 404 "no-session"
+        "The request was not made with a session's token; there is nothing to close."
+}
+
+kinds! {
+    /// What the routes for clinic systems may answer.
+    CLIENTS:
+    CLIENTS_NOT_OFFERED 404 "clients-not-offered"
+        "No clinic system is registered at this gateway: its operator adds [[callers.smart]]."
 }
 
 kinds! {
@@ -251,6 +315,10 @@ kinds! {
 pub const ALL: &[&[Kind]] = &[
     CALLER,
     MEMBER_CALLER,
+    TOKEN_CALLER,
+    SIGNING_CERTIFICATE,
+    SESSION,
+    CLIENTS,
     GATEWAY_CALLER,
     REQUEST,
     QUERY,
