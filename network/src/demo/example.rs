@@ -30,7 +30,7 @@ pub async fn make(network: &Network) -> Result<(), NetworkError> {
         "consent": NAME, "patient": patient.id(), "grantee": Grantee::Organisation(payer.msp_id().clone()),
         "scope": Scope::Categories([CATEGORY].into()), "purposes": [Purpose::Payment], "effect": Effect::Permit,
     });
-    patient.post("/v1/consents", &consent).await?.expect(StatusCode::OK)?;
+    patient.post("/v1/consents", &consent).await?.expect(StatusCode::CREATED)?;
     for (who, purpose) in [(&payer, Purpose::Payment), (&clinic, Purpose::Treatment)] {
         let path = format!("/v1/links/{}/openings", link.id);
         who.post(&path, &json!({ "purpose": purpose })).await?.expect(StatusCode::OK)?;
