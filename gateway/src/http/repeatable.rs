@@ -5,6 +5,10 @@
 //!   again. Without a key a request behaves as it does anyway: most contract functions may be repeated, because they go by ids.
 //! - `Prefer: respond-async` (RFC 7240): the caller is told at once where the answer will be.
 //!
+//! A publication is repeatable by itself: its link's id is made of the key, and the commitment on the ledger tells whether the record is
+//! the same, so that it holds even when the state is lost. An opening is never answered from memory: each is its own decision, and
+//! nothing of a record is kept here.
+//!
 //! Both are kept in the state, so that gateways which share one do as one does, and a gateway that starts anew knows what it did.
 //! Once begun, a request is carried through, whether or not its caller still listens.
 
@@ -69,7 +73,7 @@ pub(crate) async fn answer(
             Claimed::Now(claim) => Some(claim),
             Claimed::UnderWay => return Err(IDEMPOTENCY_KEY_IN_USE.into()),
             Claimed::OtherRequest => return Err(IDEMPOTENCY_KEY_REUSED.into()),
-            Claimed::Before(answer) => return Ok(replayed(answer)),
+            Claimed::Before(answer) => return Ok(marked_replayed(restored(answer))),
         },
         None => None,
     };
@@ -96,7 +100,7 @@ pub(crate) fn job_id(job: &str) -> String {
 }
 
 /// An answer that was kept.
-pub(crate) fn restored(answer: Answer) -> Response {
+fn restored(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let kept = answer.headers.into_iter();
@@ -105,8 +109,8 @@ pub(crate) fn restored(answer: Answer) -> Response {
     response
 }
 
-fn replayed(answer: Answer) -> Response {
-    let mut response = restored(answer);
+/// Says that an earlier request did what this one asks for.
+pub(crate) fn marked_replayed(mut response: Response) -> Response {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -24,6 +24,8 @@ pub(crate) struct Line {
     answer: Answer,
     /// The id that the caller may leave out: it then follows from the caller and the Idempotency-Key.
     id: Option<&'static str>,
+    /// Whether the ledger gives the id, so that each repetition would make another: then there has to be an Idempotency-Key.
+    needs_key: bool,
     /// The member of the argument that holds the path's names.
     within: Option<&'static str>,
     /// Whether also those may ask whom the gateway does not know; it then asks in its own name.
@@ -42,7 +44,16 @@ enum Answer {
 }
 
 const fn line(method: Method, path: &'static str, function: &'static str) -> Line {
-    Line { method, path, function, answer: Answer::Done, id: None, within: None, for_everybody: false }
+    Line {
+        method,
+        path,
+        function,
+        answer: Answer::Done,
+        id: None,
+        needs_key: false,
+        within: None,
+        for_everybody: false,
+    }
 }
 
 const fn get(path: &'static str, function: &'static str) -> Line {
@@ -74,6 +85,11 @@ impl Line {
 
     const fn id(mut self, member: &'static str) -> Self {
         self.id = Some(member);
+        self
+    }
+
+    const fn needs_key(mut self) -> Self {
+        self.needs_key = true;
         self
     }
 
@@ -178,12 +194,12 @@ static TABLE: &[Line] = &[
     post("/v1/patients/{patient}/recoveries/{recovery}/completion", "Recoveries:complete"),
 
     // Emergencies, audit and accounting.
-    post("/v1/emergency-accesses", "Emergencies:declare").creates_at("/v1/emergency-accesses/{id}"),
+    post("/v1/emergency-accesses", "Emergencies:declare").creates_at("/v1/emergency-accesses/{id}").needs_key(),
     get("/v1/emergency-accesses/{emergency}", "Emergencies:emergency"),
     post("/v1/emergency-accesses/{emergency}/termination", "Emergencies:end"),
     post("/v1/emergency-accesses/{emergency}/review", "Emergencies:review"),
     get("/v1/emergency-reviews", "Emergencies:toReview"),
-    post("/v1/audit-readings", "Audit:read").creates_at("/v1/audit-readings/{transaction}/entries"),
+    post("/v1/audit-readings", "Audit:read").creates_at("/v1/audit-readings/{transaction}/entries").needs_key(),
     get("/v1/audit-readings/{reading}/entries", "Audit:entries"),
     get("/v1/audit-readings/{reading}/accounting", "Audit:accounting"),
     post("/v1/holds", "Audit:hold").creates_at("/v1/holds/{hold}").id("hold"),

@@ -24,11 +24,13 @@ pub struct Identifier {
 /// 1 to 255 visible characters; spaces only between them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(rename = "IdentifierText")]
 pub struct Text(#[schemars(length(min = 1, max = 255), regex(pattern = r"^\S([^\t\r\n]*\S)?$"))] String);
 
 /// A patient's pseudonym beside one of its record numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "PatientIndexEntry")]
 pub struct Entry {
     /// The record number.
     pub identifier: Identifier,

@@ -121,6 +121,32 @@ async fn a_write_under_way_is_not_begun_again_and_not_given_up_when_its_caller_l
 }
 
 #[tokio::test]
+async fn what_each_repetition_would_make_anew_needs_a_key() {
+    let world = World::new().await;
+    let member = world.hospital.member();
+    let declaration = json!({"patient": "anna", "reason": "unconscious"});
+    let declare = || member.post(world.hospital.at("/v1/emergency-accesses")).json(&declaration);
+    problem(declare().send().await.unwrap(), 400, "idempotency-key-missing").await;
+    assert_eq!(world.ledger.called("Emergencies:declare"), 0);
+    for _ in 0..2 {
+        assert_eq!(declare().header(KEY.0, KEY.1).send().await.unwrap().status(), 201);
+    }
+    assert_eq!(world.ledger.called("Emergencies:declare"), 1);
+}
+
+#[tokio::test]
+async fn a_repeated_publication_says_that_it_is_one() {
+    let world = World::new().await;
+    let publish = || {
+        let request = world.hospital.member().post(world.hospital.at("/v1/links?patient=anna&category=summary"));
+        request.header(KEY.0, KEY.1).header("content-type", "application/fhir+json").body("{}").send()
+    };
+    let (first, second) = (publish().await.unwrap(), publish().await.unwrap());
+    assert_eq!((first.status().as_u16(), is_replayed(&first)), (201, false));
+    assert_eq!((second.status().as_u16(), is_replayed(&second)), (200, true));
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_answer_and_a_failure_is_none() {
     let world = World::new().await;
     let member = world.hospital.member();

@@ -80,7 +80,7 @@ async fn a_creation_says_where_it_is_read_and_its_id_follows_from_the_idempotenc
 
     answers(&world, "Emergencies:declare", json!({"id": "ab".repeat(32)}));
     let declaration = json!({"patient": "anna", "reason": "unconscious"});
-    let response = post(&world, "/v1/emergency-accesses", &[], declaration).await;
+    let response = post(&world, "/v1/emergency-accesses", &[("idempotency-key", "key-1")], declaration).await;
     assert_eq!(response.headers()["location"], format!("/v1/emergency-accesses/{}", "ab".repeat(32)));
 }
 

@@ -116,7 +116,9 @@ fn header_parameters(line: &Line) -> Vec<Value> {
         let text =
             "The same key with the same request is carried out once, and answered the same for a day.".to_owned();
         let text = text + &line.id.map(makes).unwrap_or_default();
-        headers.push(header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,128}$"})));
+        let mut key = header("Idempotency-Key", text, json!({"type": "string", "pattern": "^[!-~]{1,128}$"}));
+        key["required"] = line.needs_key.into();
+        headers.push(key);
         let text = "`respond-async`: the answer is 202, and a job has the answer when there is one (RFC 7240).";
         headers.push(header("Prefer", text.into(), json!({"type": "string"})));
     }

@@ -145,6 +145,9 @@ fn told(answer: Vec<u8>, headers: &HeaderMap, uri: &Uri) -> Result<Response, Pro
 /// because the first request has changed what the condition is about; and whoever signs elsewhere is handed what to sign in place of
 /// [`submit`].
 pub(crate) async fn write(gateway: &Arc<Gateway>, member: &WalletMember, call: Call) -> Result<Response, Problem> {
+    if call.line.needs_key {
+        input::idempotency_key(&call.headers)?;
+    }
     let condition = call.headers.get_all(header::IF_MATCH).into_iter().map(HeaderValue::as_bytes);
     let said = call.arguments.json.iter().map(Vec::as_slice).chain(condition);
     let fingerprint = repeatable::fingerprint(gateway, said);

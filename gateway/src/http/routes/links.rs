@@ -14,6 +14,7 @@ use crate::http::caller::MemberCaller;
 use crate::http::detached::{Signing, Telling, ask_to_sign};
 use crate::http::input::{self, Query};
 use crate::http::problem::{Problem, PublishProblems};
+use crate::http::repeatable;
 use crate::use_cases::share_link::{Record, Shared, compose, may_share, share_link, will_share};
 use crate::use_cases::sign_elsewhere::Purpose::Write;
 
@@ -65,11 +66,10 @@ pub(crate) async fn publish(
     let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
 
     let record = Record { patient, category, media_type, bytes };
-    let (status, link) = match share_link(&gateway, &member, prospect, record).await? {
-        Shared::Now(link) => (StatusCode::CREATED, link),
-        Shared::Before(link) => (StatusCode::OK, link),
-    };
-    Ok(published(status, link))
+    match share_link(&gateway, &member, prospect, record).await? {
+        Shared::Now(link) => Ok(published(StatusCode::CREATED, link)),
+        Shared::Before(link) => Ok(repeatable::marked_replayed(published(StatusCode::OK, link))),
+    }
 }
 
 /// Tells the answer to a publication that was signed elsewhere.

@@ -49,10 +49,10 @@ const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-s
 #[utoipa::path(post, path = "/v1/patient-index",
     operation_id = "enterIdentifier", tag = "patient index",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible characters, the same for a repeated request")),
-    request_body(content = ref("#/components/schemas/Entry"), content_type = "application/json"),
+    request_body(content = ref("#/components/schemas/PatientIndexEntry"), content_type = "application/json"),
     responses(
-        (status = 201, description = "Entered", body = ref("#/components/schemas/Entry")),
-        (status = 200, description = "Entered before", body = ref("#/components/schemas/Entry")),
+        (status = 201, description = "Entered", body = ref("#/components/schemas/PatientIndexEntry")),
+        (status = 200, description = "Entered before", body = ref("#/components/schemas/PatientIndexEntry")),
         IndexProblems,
     ))]
 pub(crate) async fn enter(
@@ -101,7 +101,7 @@ pub(crate) async fn search(
 #[utoipa::path(post, path = "/v1/patient-index/removals",
     operation_id = "removeIdentifier", tag = "patient index",
     request_body(content = ref("#/components/schemas/IndexRemoval"), content_type = "application/json"),
-    responses((status = 200, description = "The entry that was taken out", body = ref("#/components/schemas/Entry")), IndexProblems))]
+    responses((status = 200, description = "The entry that was taken out", body = ref("#/components/schemas/PatientIndexEntry")), IndexProblems))]
 pub(crate) async fn remove(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
