@@ -15,11 +15,13 @@ pub struct Page<T> {
 /// Where a page begins. Opaque: take it from the page before, and use it with the same query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("pattern" = "^[A-Za-z0-9_-]{1,512}$"))]
 pub struct PageToken(String);
 
 /// How many items a page has at most: 1 to 100, 20 when the caller does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u32", into = "u32")]
+#[schemars(extend("minimum" = 1, "maximum" = limit::PAGE))]
 pub struct PageLimit(u32);
 
 impl PageToken {

@@ -14,7 +14,7 @@ const DAY: u64 = 24 * 60 * 60 * 1000;
 /// A calendar month, `YYYY-MM`, of 1970 or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = "^(19[7-9]|[2-9][0-9]{2})[0-9]-(0[1-9]|1[0-2])$"))]
 pub struct Month {
     year: u16,
     /// 1 to 12.
@@ -24,7 +24,7 @@ pub struct Month {
 /// A calendar month `YYYY-MM`, quarter `YYYY-Qn` or year `YYYY`, of 1970 or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("pattern" = "^(19[7-9]|[2-9][0-9]{2})[0-9](-(0[1-9]|1[0-2]|Q[1-4]))?$"))]
 pub struct CalendarPeriod {
     first: Month,
     length: PeriodLength,

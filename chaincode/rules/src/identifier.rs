@@ -24,10 +24,11 @@ impl Malformed {
 }
 
 macro_rules! parsed_text {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $is_well_formed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $pattern:literal, $is_well_formed:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schemars(extend("pattern" = $pattern))]
         pub struct $name(String);
 
         impl $name {
@@ -77,7 +78,7 @@ macro_rules! parsed_text {
 /// An id that a caller chooses, so that a retry is recognised: 1 to 64 of a-z, 0-9 and `-`.
 macro_rules! parsed_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
-        parsed_text!($(#[$doc])* $name, $what, "1 to 64 characters of a-z, 0-9 and -", is_id);
+        parsed_text!($(#[$doc])* $name, $what, "1 to 64 characters of a-z, 0-9 and -", "^[a-z0-9-]{1,64}$", is_id);
     };
 }
 
@@ -155,77 +156,93 @@ parsed_id!(
 );
 parsed_text!(
     /// A code of a catalogue, such as what a measure counts or a program rewards: 1 to 64 of a-z, 0-9 and `-`.
-    Code, "a code", "1 to 64 characters of a-z, 0-9 and -", is_id
+    Code, "a code", "1 to 64 characters of a-z, 0-9 and -", "^[a-z0-9-]{1,64}$", is_id
 );
 parsed_text!(
     /// A class of the Anatomical Therapeutic Chemical classification, of any of its five levels, such as `J01` or `N02A`.
-    AtcClass, "a drug class", "a code of the ATC classification, such as J01 or N02A", is_atc_class
+    AtcClass, "a drug class", "a code of the ATC classification, such as J01 or N02A",
+    r"^[ABCDGHJLMNPRSV]([0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?)?$", is_atc_class
 );
 parsed_text!(
     /// A region, by country and subdivision: 2 to 16 of A-Z, 0-9 and `-`, such as `US-MA` (ISO 3166-2).
     RegionCode, "a region", "2 to 16 characters of A-Z, 0-9 and -, such as US-MA",
+    r"^[A-Z0-9-]{2,16}$",
     |text| (2..=limit::REGION_CHARACTERS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-')
 );
 parsed_text!(
     /// An organisation, named by its Fabric membership service provider: 1 to 64 of letters, digits, `-`, `_` and `.`.
     MspId, "an MSP id", "1 to 64 letters, digits, hyphens, underscores and full stops",
+    r"^[A-Za-z0-9._-]{1,64}$",
     |text| has_length(text, limit::ID_CHARACTERS) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 );
 parsed_text!(
     /// A contract function, `Contract:function`: letters and digits around one colon, at most 64 characters.
-    FunctionName, "a function's name", "Contract:function, letters and digits around one colon, at most 64 characters", is_function_name
+    FunctionName, "a function's name", "Contract:function, letters and digits around one colon, at most 64 characters",
+    r"^(?=.{3,64}$)[A-Za-z0-9]+:[A-Za-z0-9]+$", is_function_name
 );
 parsed_text!(
     /// SHA-256 of a public key's SPKI DER, 64 lower-case hexadecimal digits.
-    KeyHash, "a key hash", "64 lower-case hexadecimal digits (SHA-256 of the key's SPKI DER)", is_sha256
+    KeyHash, "a key hash", "64 lower-case hexadecimal digits (SHA-256 of the key's SPKI DER)",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// SHA-256 of the encrypted content, 64 lower-case hexadecimal digits.
-    ContentHash, "a content hash", "64 lower-case hexadecimal digits (SHA-256 of the encrypted content)", is_sha256
+    ContentHash, "a content hash", "64 lower-case hexadecimal digits (SHA-256 of the encrypted content)",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// A keyed commitment (HMAC-SHA-256) to the plain content, 64 lower-case hexadecimal digits.
-    Commitment, "a commitment", "64 lower-case hexadecimal digits", is_sha256
+    Commitment, "a commitment", "64 lower-case hexadecimal digits",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// SHA-256 of a value as it lies on the ledger, 64 lower-case hexadecimal digits.
-    ValueHash, "a value's hash", "64 lower-case hexadecimal digits (SHA-256 of the value)", is_sha256
+    ValueHash, "a value's hash", "64 lower-case hexadecimal digits (SHA-256 of the value)",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// Fabric's transaction id, 64 lower-case hexadecimal digits.
-    TransactionId, "a transaction id", "64 lower-case hexadecimal digits", is_sha256
+    TransactionId, "a transaction id", "64 lower-case hexadecimal digits",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// What a notary attests to have seen: SHA-256 of a document, or a keyed commitment, 64 lower-case hexadecimal digits.
-    NotarizedHash, "a notarized hash", "64 lower-case hexadecimal digits", is_sha256
+    NotarizedHash, "a notarized hash", "64 lower-case hexadecimal digits",
+    r"^[0-9a-f]{64}$", is_sha256
 );
 parsed_text!(
     /// A currency (ISO 4217), three letters A-Z.
-    Currency, "a currency", "three letters A-Z (ISO 4217)", |text| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+    Currency, "a currency", "three letters A-Z (ISO 4217)",
+    r"^[A-Z]{3}$", |text| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
 );
 parsed_text!(
     /// A P-256 public key: the 91 bytes of its uncompressed SPKI DER (RFC 5480) in base64. That the point lies on the curve is for
     /// the chaincode to check, which has the arithmetic.
-    PublicKey, "a public key", "the base64 of a P-256 key's SPKI DER with an uncompressed point (RFC 5480)", is_p256_spki
+    PublicKey, "a public key", "the base64 of a P-256 key's SPKI DER with an uncompressed point (RFC 5480)",
+    r"^MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE[A-Za-z0-9+/]{86}==$", is_p256_spki
 );
 parsed_text!(
     /// A sealed payload: base64 of HPKE's encapsulated key and ciphertext, at most 2,048 characters.
-    Sealed, "a sealed payload", "at most 2048 characters of padded base64", |text| has_length(text, limit::SEALED_CHARACTERS) && is_base64(text)
+    Sealed, "a sealed payload", "at most 2048 characters of padded base64",
+    r"^(?=.{4,2048}$)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$", |text| has_length(text, limit::SEALED_CHARACTERS) && is_base64(text)
 );
 parsed_text!(
     /// Why somebody did something, 1 to 200 characters without control characters. It stays on the ledger for ever: write no name,
     /// date of birth, record number or finding in it.
     Reason, "a reason", "1 to 200 characters without control characters",
+    r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f]{1,200}$",
     |text| !text.trim().is_empty() && text.chars().count() <= limit::REASON_CHARACTERS && !text.chars().any(char::is_control)
 );
 parsed_text!(
     /// Where an organisation's gateway is reached, `https://host[:port]`, at most 256 characters, no path.
-    GatewayUrl, "a gateway address", "https://host or https://host:port, at most 256 characters", is_gateway_url
+    GatewayUrl, "a gateway address", "https://host or https://host:port, at most 256 characters",
+    r"^(?=.{9,256}$)https://[A-Za-z0-9.-]+(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$", is_gateway_url
 );
 parsed_text!(
     /// A media type (RFC 6838) without blanks, such as `application/fhir+json`, at most 128 characters.
-    MediaType, "a media type", "type/subtype with parameters and no blanks, at most 128 characters (RFC 6838)", is_media_type
+    MediaType, "a media type", "type/subtype with parameters and no blanks, at most 128 characters (RFC 6838)",
+    r"^(?=.{3,128}$)[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[A-Za-z0-9!#$&^_.+-]+=[A-Za-z0-9!#$&^_.+-]+)*$", is_media_type
 );
 
 /// The id of the consent that a standing rule makes: the request's.
