@@ -19,6 +19,7 @@ step "programs" cargo build --release --workspace --bins --locked
 test_step "end to end on the embedded ledger" scripts/test-end-to-end.sh embedded
 test_step "end to end in one process" scripts/test-end-to-end.sh dev
 test_step "the official Node client on the embedded ledger" scripts/test-node-client.sh
+test_step "openapi.json: validity, a TypeScript client, every operation" scripts/test-openapi.sh
 if fabric_is_here; then
     test_step "end to end on Fabric" scripts/test-end-to-end.sh fabric
 else

@@ -15,7 +15,7 @@ const setting = (name: string): string => {
 
 interface Component {
   name: string;
-  port: number | null;
+  ports: number[];
 }
 
 const components = JSON.parse(setting('HEALTHCHAIN_STATUS')) as Component[];
@@ -23,8 +23,8 @@ const organisations = join(setting('HEALTHCHAIN_NETWORK_DIR'), 'organisations');
 
 /** The member's client, made from openapi.json: paths, parameters, bodies and answers are typed. */
 export const person = (organisation: string, member?: string): Client<paths> => {
-  const port = components.find((component) => component.name === `gateway.${organisation}`)?.port;
-  if (port == null) throw new Error(`no gateway of ${organisation}`);
+  const port = components.find((component) => component.name === `gateway.${organisation}`)?.ports[0];
+  if (port === undefined) throw new Error(`no gateway of ${organisation}`);
   const file = (...path: string[]) => readFileSync(join(organisations, organisation, ...path));
   const own =
     member === undefined

@@ -57,7 +57,7 @@ async fn what_does_not_fit_is_refused_before_the_ledger_is_asked() {
     }
     problem(post(&world, &format!("{withdrawal}?reason=a"), &[], json!({})).await, 400, "malformed-query").await;
     problem(post(&world, "/v1/links/L1/withdrawal", &[], json!({"reason": "a"})).await, 400, "malformed-path").await;
-    problem(post(&world, "/v1/notarizations", &[], notarization()).await, 400, "id-missing").await;
+    problem(post(&world, "/v1/notarizations", &[], notarization()).await, 422, "id-missing").await;
     let two_words = [("idempotency-key", "two words")];
     problem(post(&world, "/v1/notarizations", &two_words, notarization()).await, 400, "idempotency-key-missing").await;
     let text = world.hospital.member().post(world.hospital.at(withdrawal)).body(r#"{"reason":"a"}"#);

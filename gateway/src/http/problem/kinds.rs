@@ -155,7 +155,7 @@ kinds! {
     CONDITION:
     PRECONDITION_FAILED 412 "precondition-failed"
         "If-Match does not name what is there now; nothing was changed: read it again, and decide anew."
-    IDEMPOTENCY_KEY_OR_ID_MISSING 400 "id-missing"
+    IDEMPOTENCY_KEY_OR_ID_MISSING 422 "id-missing"
         "Send the id in the body, or an Idempotency-Key that one is made of: the same again when you repeat the request."
 }
 

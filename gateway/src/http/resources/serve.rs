@@ -131,11 +131,11 @@ fn told(answer: Vec<u8>, headers: &HeaderMap, uri: &Uri) -> Result<Response, Pro
         false => json(StatusCode::OK, answer),
     };
     let head = response.headers_mut();
-    head.insert(header::ETAG, value(&tag));
+    head.insert(header::ETAG, value(&tag)?);
     // A cache asks each time: what somebody may see changes with every consent.
     head.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(token) = result["next_page_token"].as_str() {
-        head.insert(header::LINK, value(&format!("<{}>; rel=\"next\"", page(uri, token))));
+        head.insert(header::LINK, value(&format!("<{}>; rel=\"next\"", page(uri, token)))?);
     }
     Ok(response)
 }
@@ -175,7 +175,7 @@ fn created(line: &Line, named: &Map<String, Value>, answer: Vec<u8>) -> Result<R
         Answer::Created => json(StatusCode::CREATED, answer),
         Answer::CreatedAt(location) => {
             let mut response = json(StatusCode::CREATED, answer);
-            response.headers_mut().insert(header::LOCATION, value(&filled(location, named, &result)));
+            response.headers_mut().insert(header::LOCATION, value(&filled(location, named, &result))?);
             response
         }
     })
@@ -244,6 +244,7 @@ fn filled(pattern: &str, named: &Map<String, Value>, result: &Value) -> String {
     pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-fn value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("ids, tokens and URIs that have been read are visible ASCII")
+/// A header of what the ledger says: ids and tokens are visible ASCII, or the ledger is not the one that this gateway knows.
+fn value(text: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(text).map_err(|error| Failure::Unintelligible(error.to_string()))
 }
