@@ -7,8 +7,8 @@ cd "$root"
 
 ledger=${1:?embedded, fabric or dev}
 shift
-cargo build --release --workspace --bins --locked
-programs=${CARGO_TARGET_DIR:-target}/release
+cargo build --workspace --bins --locked
+programs=${CARGO_TARGET_DIR:-target}/debug
 stop_network() { "$programs/healthchain-network" --dir "$programs/network-$ledger" down >/dev/null; }
 trap stop_network EXIT
 trap 'exit 130' INT TERM

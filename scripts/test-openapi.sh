@@ -6,8 +6,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
-cargo build --release --workspace --bins --locked
-programs=${CARGO_TARGET_DIR:-target}/release
+cargo build --workspace --bins --locked
+programs=${CARGO_TARGET_DIR:-target}/debug
 tools=${CARGO_TARGET_DIR:-target}/openapi-tools
 # Fewer examples an operation find less; a run by hand may ask for more.
 examples=${OPENAPI_EXAMPLES:-2}

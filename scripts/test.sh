@@ -15,7 +15,7 @@ step "the rules name only their three libraries" scripts/check-rules-dependencie
 step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 test_step "unit and contract tests" cargo test --workspace --exclude healthchain-end-to-end --locked
-step "programs" cargo build --release --workspace --bins --locked
+step "programs" cargo build --workspace --bins --locked
 test_step "end to end on the embedded ledger" scripts/test-end-to-end.sh embedded
 test_step "end to end in one process" scripts/test-end-to-end.sh dev
 test_step "the official Node client on the embedded ledger" scripts/test-node-client.sh
