@@ -267,6 +267,9 @@ impl Callers {
         if !shown.token.starts_with(SESSION_TOKEN) && !shown.token.starts_with(ACCESS_TOKEN) {
             let (named, confirmation) = oidc::judge(&self.providers, shown.token, now).await?;
             let Some(confirmation) = confirmation else { return Ok((named, None)) };
+            if confirmation.is_empty() {
+                return Err(Unproven::TokenNotTrusted("cnf"));
+            }
             if let Some(wanted) = &confirmation.x5t {
                 let own = shown.certificate.map(|der| URL_SAFE_NO_PAD.encode(openssl::sha::sha256(der)));
                 if own.as_ref() != Some(wanted) {

@@ -43,6 +43,13 @@ pub(super) struct Confirmation {
     pub(super) x5t: Option<String>,
 }
 
+impl Confirmation {
+    /// Whether it names no key at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.jkt.is_none() && self.x5t.is_none()
+    }
+}
+
 /// What a token says (RFC 9068 section 2.2), as far as it is read here.
 #[derive(Deserialize)]
 struct Claims {

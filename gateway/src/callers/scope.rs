@@ -22,7 +22,7 @@ impl Act {
         [(Self::Create, 'c'), (Self::Read, 'r'), (Self::Update, 'u'), (Self::Delete, 'd'), (Self::Search, 's')];
 
     /// What a request of this method to this route (with its parameters in braces) does. Opening is reading, although it is a POST, for
-    /// the ledger commits it.
+    /// the ledger commits it; a search for what must not stand in an address is a POST, too.
     pub fn of(method: &str, route: &str) -> Self {
         let last = route.rsplit('/').next().unwrap_or_default();
         match method {
@@ -31,6 +31,8 @@ impl Act {
             "PUT" | "PATCH" => Self::Update,
             "DELETE" => Self::Delete,
             _ if last == "openings" => Self::Read,
+            _ if last == "searches" => Self::Search,
+            _ if last == "removals" => Self::Delete,
             _ => Self::Create,
         }
     }
@@ -126,6 +128,8 @@ mod tests {
             ("GET", "/v1/patients/{patient}/links", 's'),
             ("HEAD", "/v1/organisations", 's'),
             ("POST", "/v1/links/{link}/openings", 'r'),
+            ("POST", "/v1/patient-index/searches", 's'),
+            ("POST", "/v1/patient-index/removals", 'd'),
             ("POST", "/v1/links", 'c'),
             ("POST", "/v1/links/{link}/withdrawal", 'c'),
             ("PUT", "/v1/links/{link}", 'u'),

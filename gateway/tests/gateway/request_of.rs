@@ -7,14 +7,16 @@ pub(crate) struct Described {
     pub(crate) method: String,
     /// As in the document, with parameters in braces.
     pub(crate) route: String,
-    path: String,
-    body: Option<(String, String)>,
+    /// With its query.
+    pub(crate) target: String,
+    /// Media type and content.
+    pub(crate) body: Option<(String, String)>,
 }
 
 impl Described {
     /// The request, ready to be sent by a client.
     pub(crate) fn of(&self, client: &reqwest::Client, base: &str) -> reqwest::RequestBuilder {
-        let request = client.request(self.method.parse().unwrap(), format!("{base}{}", self.path));
+        let request = client.request(self.method.parse().unwrap(), format!("{base}{}", self.target));
         let request = request.header("idempotency-key", "walk");
         match &self.body {
             Some((media_type, body)) => request.header("content-type", media_type).body(body.clone()),
@@ -23,7 +25,7 @@ impl Described {
     }
 
     pub(crate) fn path(&self) -> &str {
-        self.path.split('?').next().unwrap()
+        self.target.split('?').next().unwrap()
     }
 }
 
@@ -61,7 +63,7 @@ fn described(document: &Value, route: &str, method: &str, operation: &Value) -> 
         "*/*" => ("application/fhir+json".into(), "{}".into()),
         other => (other.to_owned(), String::new()),
     });
-    Described { method: method.to_uppercase(), route: route.to_owned(), path, body }
+    Described { method: method.to_uppercase(), route: route.to_owned(), target: path, body }
 }
 
 /// The example that stands beside a schema, else one made from the schema.
