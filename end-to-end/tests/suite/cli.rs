@@ -128,7 +128,7 @@ async fn a_record_goes_from_a_clinicians_command_line_to_an_insurers(world: &Wor
 async fn a_script_reads_json_and_exit_codes(world: &World) {
     let clinician = Terminal::of(&world.hospital_clinician()).await;
     let me = clinician.json(&["whoami"]).await;
-    assert_eq!(me["id"], world.hospital_clinician().id().as_str());
+    assert_eq!(me["member"]["id"], world.hospital_clinician().id().as_str());
     assert_eq!(clinician.json(&["call", "GET", "/v1/me"]).await, me);
     let organisations = clinician.json(&["organisations"]).await;
     assert_eq!(organisations.as_array().map(Vec::len), Some(world.network.consortium().organisations.len()));

@@ -121,7 +121,8 @@ async fn log_in(name: &str, login: Login, json: bool) -> Result<ExitCode, Error>
     if is_open_to_others(&profile.key) {
         eprintln!("healthchain: {} can be read by others; chmod 600 it", profile.key.display());
     }
-    let me = Client::new(&profile, None)?.call(&Call::get(["me"])).await?;
+    let answer = Client::new(&profile, None)?.call(&Call::get(["me"])).await?;
+    let me = &answer["member"];
     let member = me["id"].as_str().ok_or_else(|| Error::Broken("the gateway did not say who you are".into()))?;
     profile.member = member.to_owned();
     let file = Profiles::of_user()?.store(name, &profile)?;
