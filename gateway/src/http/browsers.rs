@@ -35,7 +35,7 @@ impl Origins {
 
     /// Tells browsers so.
     pub(crate) fn layer(&self) -> CorsLayer {
-        let sent = ["idempotency-key", "prefer", "x-request-id", "traceparent"].map(HeaderName::from_static);
+        let sent = ["dpop", "idempotency-key", "prefer", "traceparent", "x-request-id"].map(HeaderName::from_static);
         let sent =
             [header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE]
                 .into_iter()
@@ -50,7 +50,9 @@ impl Origins {
             "x-request-id",
         ]
         .map(HeaderName::from_static);
-        let read = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER].into_iter().chain(read);
+        let read = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE]
+            .into_iter()
+            .chain(read);
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(self.0.iter().cloned()))
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])

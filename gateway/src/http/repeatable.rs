@@ -86,6 +86,7 @@ pub(crate) async fn answer(
     let mut task = gateway.under_way.spawn(task);
     let response = match preference {
         None => task.await,
+        Some(Preference { wait: Duration::ZERO }) => return Ok(accepted(&id)),
         Some(Preference { wait }) => match tokio::time::timeout(wait, &mut task).await {
             Ok(response) => response,
             Err(_) => return Ok(accepted(&id)),
