@@ -7,6 +7,7 @@ cd "$root"
 
 ledger=${1:?embedded, fabric or dev}
 shift
+npm ci --no-fund --no-audit --prefix end-to-end/own-key-client
 cargo build --workspace --bins --locked
 programs=${CARGO_TARGET_DIR:-target}/debug
 stop_network() { "$programs/healthchain-network" --dir "$programs/network-$ledger" down >/dev/null; }

@@ -11,6 +11,7 @@ mod contract;
 mod faults;
 mod honesty;
 mod observing;
+mod own_key;
 mod privacy;
 mod refusals;
 mod second_lock;
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
-    promises.extend([cli::PROMISES, contract::PROMISES].concat());
+    promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
     promises.extend([faults::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();

@@ -24,7 +24,9 @@ pub(crate) fn outline() -> OpenApi {
     let mut info = Info::new("Healthchain gateway", env!("CARGO_PKG_VERSION"));
     info.description = Some(
         "One organisation's door to the ledger. A TLS client certificate names the caller; the ledger decides. Everything that is \
-         not a success is a problem (RFC 9457) with a stable `code`."
+         not a success is a problem (RFC 9457) with a stable `code`. A member who keeps the key sends any request with the header \
+         `Healthchain-Signing: detached`; it is answered 202 with what to sign (schema `AwaitedSignature`), and goes on with the signature at \
+         `/v1/transactions/{transaction}/proposal-signature` and `…/transaction-signature`."
             .into(),
     );
     OpenApiBuilder::new().info(info).build()

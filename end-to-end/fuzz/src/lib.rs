@@ -1,0 +1,57 @@
+//! Parsers of foreign bytes as targets: functions of bytes that must return, whatever the bytes are.
+//!
+//! The tests run each target with some thousands of mutated seeds, the same ones each time. The program runs one for as long as is wished:
+//! `cargo run -p healthchain-fuzz -- content 60`. A target is a plain `fn(&[u8])`, as cargo-fuzz and others want it.
+
+mod ledger;
+mod mutation;
+mod records;
+
+use std::fmt;
+
+pub use mutation::Mutations;
+
+/// A parser under test.
+pub struct Target {
+    /// Kebab-case.
+    pub name: &'static str,
+    /// Panics when the parser does, or when it takes what it must not take.
+    pub run: fn(&[u8]),
+    /// Bytes that the parser takes, to be mutated.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "content", run: records::content, seeds: records::content_seeds },
+    Target { name: "payload", run: records::payload, seeds: records::payload_seeds },
+    Target { name: "envelope", run: records::envelope, seeds: records::envelope_seeds },
+    Target { name: "signature", run: ledger::signature, seeds: ledger::signature_seeds },
+    Target { name: "certificate", run: ledger::certificate, seeds: ledger::certificate_seeds },
+    Target { name: "identity", run: ledger::identity, seeds: ledger::identity_seeds },
+    Target { name: "msp", run: ledger::msp, seeds: ledger::msp_seeds },
+    Target { name: "policy-text", run: ledger::policy_text, seeds: ledger::policy_text_seeds },
+    Target { name: "proposal", run: ledger::proposal, seeds: ledger::proposal_seeds },
+    Target { name: "transaction", run: ledger::transaction, seeds: ledger::proposal_seeds },
+    Target { name: "refusal", run: ledger::refusal, seeds: ledger::refusal_seeds },
+    Target { name: "arguments", run: ledger::arguments, seeds: ledger::argument_seeds },
+    Target { name: "page-token", run: ledger::page_token, seeds: ledger::page_token_seeds },
+    Target { name: "event", run: ledger::event, seeds: ledger::event_seeds },
+    Target { name: "composite-key", run: ledger::composite_key, seeds: ledger::composite_key_seeds },
+];
+
+impl Target {
+    /// Runs the seeds and so many mutations of them.
+    pub fn run_times(&self, times: u64) {
+        let seeds = (self.seeds)();
+        seeds.iter().for_each(|seed| (self.run)(seed));
+        let mut mutations = Mutations::of(seeds);
+        (0..times).for_each(|_| (self.run)(&mutations.next()));
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
