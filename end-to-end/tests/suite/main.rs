@@ -16,6 +16,7 @@ mod privacy;
 mod refusals;
 mod second_lock;
 mod story;
+mod under_load;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
     promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
-    promises.extend([faults::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
+    promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {

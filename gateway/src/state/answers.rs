@@ -14,7 +14,7 @@ use sqlx::any::AnyRow;
 use super::{State, StateError};
 
 /// How long a claim holds without being renewed.
-pub const CLAIM: Duration = Duration::from_secs(30);
+pub const CLAIM: Duration = Duration::from_secs(6);
 /// How long an answer is kept.
 pub const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 const LABEL: &str = "answer";
