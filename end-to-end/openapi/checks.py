@@ -3,11 +3,17 @@
 import schemathesis
 from schemathesis import GenerationMode
 
+# What JSON Schema cannot say: that a whole number has 64 bits, and that no two cells of a list are about the same.
+UNSAYABLE = ("floating point", "none of them twice")
+
 
 @schemathesis.check
 def allowed_requests_fit(ctx, response, case):
     """The ledger may refuse such a request, but the gateway may not say that it does not fit."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE or response.status_code != 400:
         return
-    code = response.json()["code"]
-    assert not code.startswith("malformed-"), f"the document allows what the gateway refuses as {code}"
+    problem = response.json()
+    code, detail = problem.get("code", ""), problem.get("detail", "")
+    if any(text in detail for text in UNSAYABLE):
+        return
+    assert not code.startswith("malformed-"), f"the document allows what the gateway refuses as {code}: {detail}"

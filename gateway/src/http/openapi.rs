@@ -63,7 +63,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     ] {
         described(&mut generator);
     }
-    let parameters: [(&str, Value); 7] = [
+    let parameters: [(&str, Value); 8] = [
         ("category", reference::<Category>(&mut generator)),
         ("limit", reference::<PageLimit>(&mut generator)),
         ("link", reference::<LinkId>(&mut generator)),
@@ -71,6 +71,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         ("opening", reference::<TransactionId>(&mut generator)),
         ("page_token", reference::<PageToken>(&mut generator)),
         ("patient", reference::<MemberId>(&mut generator)),
+        ("transaction", reference::<TransactionId>(&mut generator)),
     ];
     schemas.extend(generator.take_definitions(true));
 
