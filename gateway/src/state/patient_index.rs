@@ -25,7 +25,9 @@ pub struct Identifier {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(rename = "IdentifierText")]
-pub struct Text(#[schemars(length(min = 1, max = 255), regex(pattern = r"^(?=\S)[^\u0000-\u001f\u007f-\u009f]*(?<=\S)$"))] String);
+pub struct Text(
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^(?=\S)[^\u0000-\u001f\u007f-\u009f]*(?<=\S)$"))] String,
+);
 
 /// A patient's pseudonym beside one of its record numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
