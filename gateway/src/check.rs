@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fabric_msp::{Certificate, SigningIdentity};
-use zeroize::Zeroizing;
+use fabric_msp::{Certificate, SigningError, SigningIdentity};
 
 use crate::configuration::{Configuration, read};
 use crate::contents::https::HttpsContents;
@@ -12,10 +11,10 @@ use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
 use crate::records::Records as _;
 use crate::records::object_store::ObjectRecords;
-use crate::sealing::software::SoftwareKey;
 use crate::server::{StartError, assemble, open_state};
 use crate::tls::{OwnCertificate, Trust};
 use crate::wallet::folder::FolderWallet;
+use crate::wallet::key_store::KeyStore;
 
 /// How long the peer may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,7 +56,9 @@ pub async fn check(configuration: &Configuration) -> Vec<Finding> {
         let own = OwnCertificate::load(configuration)?;
         assemble(configuration, &own).await.map(|_| String::new())
     };
-    let wallet = FolderWallet::open(&configuration.wallet, &configuration.msp_id);
+    let wallet = KeyStore::open(&configuration.wallet)
+        .map_err(StartError::from)
+        .and_then(|keys| Ok(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys)?));
     vec![
         finding("[tls] certificate and key", tls(configuration)),
         finding("[tls] member_root and crl, [[organisations]] tls_root", told(Trust::load(configuration))),
@@ -93,14 +94,19 @@ fn tls(configuration: &Configuration) -> Result<String, StartError> {
 
 fn identity(configuration: &Configuration) -> Result<String, StartError> {
     let identity = &configuration.identity;
-    let key = Zeroizing::new(read(&identity.key)?);
-    SigningIdentity::from_pem(configuration.msp_id.as_str(), read(&identity.certificate)?, &key)?;
+    signer(configuration)?;
     lifetime("[identity] certificate", &identity.certificate)
 }
 
 fn encryption_key(configuration: &Configuration) -> Result<String, StartError> {
-    SoftwareKey::from_pem(&Zeroizing::new(read(&configuration.identity.encryption_key)?))?;
+    KeyStore::open(&configuration.wallet)?.decryption_key(&configuration.identity.encryption_key, None)?;
     Ok(String::new())
+}
+
+fn signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
+    let identity = &configuration.identity;
+    let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
+    Ok(KeyStore::open(&configuration.wallet)?.signer(&configuration.msp_id, certificate, &identity.key)?)
 }
 
 fn contents(configuration: &Configuration) -> Result<String, StartError> {
@@ -110,9 +116,7 @@ fn contents(configuration: &Configuration) -> Result<String, StartError> {
 
 async fn peer(configuration: &Configuration) -> Verdict {
     let ask = async {
-        let identity = &configuration.identity;
-        let key = Zeroizing::new(read(&identity.key)?);
-        let signer = SigningIdentity::from_pem(configuration.msp_id.as_str(), read(&identity.certificate)?, &key)?;
+        let signer = signer(configuration)?;
         let ledger = FabricLedger::connect(configuration)?;
         let height = ledger.height(&signer).await;
         Ok::<_, StartError>(height.map_err(|error| error.to_string()))

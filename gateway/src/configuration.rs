@@ -6,6 +6,8 @@
 pub mod callers;
 mod cors;
 mod environment;
+mod fabric_ca;
+mod file_or;
 mod identity;
 mod limits;
 mod log;
@@ -17,6 +19,7 @@ mod sample;
 mod state;
 mod telemetry;
 mod tls;
+mod wallet;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,8 @@ use url::Url;
 pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;
+pub use self::fabric_ca::FabricCaConfiguration;
+pub use self::file_or::FileOr;
 pub use self::identity::IdentityConfiguration;
 pub use self::limits::LimitsConfiguration;
 pub use self::log::{LogConfiguration, LogFormat};
@@ -36,6 +41,7 @@ pub use self::peer::PeerConfiguration;
 pub use self::state::{PlaceError, StateConfiguration};
 pub use self::telemetry::TelemetryConfiguration;
 pub use self::tls::TlsConfiguration;
+pub use self::wallet::{Pkcs11Configuration, WalletConfiguration};
 
 /// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,8 +59,9 @@ pub struct Configuration {
     pub chaincode: String,
     /// Folder of this organisation's encrypted records.
     pub records: PathBuf,
-    /// Folder of the members' identities, one folder a member id.
-    pub wallet: PathBuf,
+    /// The members' identities: a folder, or a table that also says how the keys are kept.
+    #[serde(deserialize_with = "wallet::folder_or_table")]
+    pub wallet: WalletConfiguration,
     /// File in which an earlier release remembered up to where the key custodian has read the ledger's events; it is taken over
     /// into the state once.
     #[serde(default = "default_checkpoint")]
@@ -77,6 +84,9 @@ pub struct Configuration {
     /// Who may call with what besides a TLS client certificate.
     #[serde(default)]
     pub callers: CallersConfiguration,
+    /// The organisation's certificate authority; without one, nothing is renewed.
+    #[serde(default)]
+    pub fabric_ca: Option<FabricCaConfiguration>,
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
@@ -185,10 +195,12 @@ impl Configuration {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        for path in [&mut self.records, &mut self.wallet, &mut self.checkpoint] {
+        for path in [&mut self.records, &mut self.checkpoint] {
             *path = folder.join(&*path);
         }
         self.state.resolve(folder);
+        self.wallet.resolve(folder);
+        self.fabric_ca.iter_mut().for_each(|authority| authority.resolve(folder));
         self.peer.resolve(folder);
         self.tls.resolve(folder);
         self.identity.resolve(folder);
@@ -252,11 +264,40 @@ mod tests {
         let (folder, loaded) = load(COMPLETE);
         let configuration = loaded.unwrap();
         assert_eq!(configuration.records, folder.path().join("records"));
-        assert_eq!(configuration.wallet, Path::new("/elsewhere/wallet"));
+        assert_eq!(configuration.wallet.folder, Path::new("/elsewhere/wallet"));
         assert_eq!(configuration.organisations[0].tls_root, folder.path().join("payer.pem"));
         assert_eq!(configuration.max_record_bytes, 100 << 20);
         let Ok(Place::File(state)) = configuration.state.place() else { panic!("{:?}", configuration.state) };
         assert_eq!(state, folder.path().join("state.sqlite"));
+    }
+
+    #[test]
+    fn a_wallet_is_a_folder_or_a_table() {
+        let table = "[wallet]\nfolder = \"w\"\npassphrase_file = \"secret\"\nrequire_encrypted = true\n[wallet.pkcs11]\n\
+                     module = \"/lib/hsm.so\"\ntoken = \"hospital\"\npin_file = \"pin\"";
+        let text = COMPLETE.replace("wallet = \"/elsewhere/wallet\"", "") + table;
+        let (folder, loaded) = load(&text);
+        let wallet = loaded.unwrap().wallet;
+        assert_eq!(wallet.folder, folder.path().join("w"));
+        assert_eq!(wallet.passphrase_file, Some(folder.path().join("secret")));
+        assert!(wallet.require_encrypted);
+        let pkcs11 = wallet.pkcs11.unwrap();
+        assert_eq!(pkcs11.module, Path::new("/lib/hsm.so"));
+        assert_eq!(pkcs11.pin_file, folder.path().join("pin"));
+
+        let (_folder, loaded) = load(&text.replace("require_encrypted", "requires_encrypted"));
+        assert!(loaded.unwrap_err().to_string().contains("requires_encrypted"));
+        let (_folder, loaded) = load(&COMPLETE.replace("\"/elsewhere/wallet\"", "7"));
+        assert!(loaded.unwrap_err().to_string().contains("a path or a table"));
+    }
+
+    #[test]
+    fn a_key_of_the_gateway_is_in_a_file_or_in_the_token() {
+        let (_folder, loaded) = load(&COMPLETE.replace("\"gateway-key.pem\"", "{ label = \"gateway\" }"));
+        let identity = loaded.unwrap().identity;
+        assert!(matches!(identity.key, FileOr::Table(name) if name.label.as_deref() == Some("gateway")));
+        let (_folder, loaded) = load(&COMPLETE.replace("\"gateway-key.pem\"", "{ colour = \"red\" }"));
+        assert!(loaded.unwrap_err().to_string().contains("colour"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod custodian;
 pub mod failure;
 mod file_stamp;
 pub mod gateway;
+pub mod hsm;
 pub mod http;
 pub mod ledger;
 pub mod observe;

@@ -9,6 +9,7 @@ use healthchain_gateway::configuration::Configuration;
 use healthchain_gateway::rebuild::{Outcome, rebuild};
 use healthchain_gateway::server::{self, StartError};
 use healthchain_gateway::telemetry::Telemetry;
+use healthchain_gateway::wallet::command::WalletCommand;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,13 +35,21 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// The members' keys, and the gateway's own.
+    Wallet {
+        /// Configuration file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        #[command(subcommand)]
+        command: WalletCommand,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let file = match (&arguments.command, &arguments.config) {
-        (Some(Command::Rebuild { config }), _) | (None, Some(config)) => config,
+        (Some(Command::Rebuild { config } | Command::Wallet { config, .. }), _) | (None, Some(config)) => config,
         (None, None) => return ExitCode::FAILURE,
     };
     let configuration = match Configuration::load_with(file, environment()) {
@@ -52,6 +61,15 @@ async fn main() -> ExitCode {
     }
     if arguments.check {
         return check(&configuration).await;
+    }
+    if let Some(Command::Wallet { command, .. }) = arguments.command {
+        return match command.run(&configuration).await {
+            Ok(done) => {
+                println!("{done}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => failed(&error),
+        };
     }
     let telemetry = match Telemetry::start(&configuration) {
         Ok(telemetry) => telemetry,

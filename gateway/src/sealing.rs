@@ -3,6 +3,8 @@
 //! HPKE (RFC 9180) in base mode with DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM. Link, version, category and
 //! recipient are associated data: an envelope moved to another link, version or recipient does not open.
 
+pub mod device;
+mod receiver;
 pub mod software;
 
 use hpke::aead::AesGcm256;
@@ -53,6 +55,9 @@ pub enum SealingError {
     /// The envelope is bound to something else, was sealed to another key, or was changed.
     #[error("the envelope does not open with this key for this link and version")]
     DoesNotOpen,
+    /// The device that holds the key did not answer.
+    #[error("the encryption key's device does not answer")]
+    DeviceUnavailable,
     /// HPKE failed.
     #[error("sealing failed")]
     Failed,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric_msp::SigningIdentity;
+use fabric_msp::{Certificate, SigningError, SigningIdentity};
 use healthchain_rules::MspId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,10 +25,11 @@ use crate::operations;
 use crate::records::RecordsError;
 use crate::records::object_store::ObjectRecords;
 use crate::sealing::SealingError;
-use crate::sealing::software::SoftwareKey;
 use crate::state::{KeyError, State, StateError, StateKey, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
 use crate::wallet::folder::{FolderWallet, WalletError};
+use crate::wallet::key_store::{KeyStore, KeyStoreError};
+use crate::wallet::renewal::{Renewal, RenewalError};
 
 /// How long requests under way may take when the gateway is stopped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,6 +61,12 @@ pub enum StartError {
     /// `[callers]` cannot be used.
     #[error(transparent)]
     Callers(#[from] CallersError),
+    /// A private key cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
+    /// The certificate authority cannot be called.
+    #[error("[fabric_ca]: {0}")]
+    CertificateAuthority(#[from] RenewalError),
     /// The wallet cannot be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
@@ -100,6 +107,10 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     let own = OwnCertificate::load(configuration)?;
     let gateway = Arc::new(assemble(configuration, &own).await?);
     let state = gateway.state.clone();
+    let renewal = match &configuration.fabric_ca {
+        Some(_) => Renewal::new(configuration, &KeyStore::open(&configuration.wallet)?, &gateway.organisation.signer)?,
+        None => None,
+    };
     checkpoint::adopt(&state, custodian::READER, &configuration.checkpoint).await?;
     let listen = configuration.listen;
     let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
@@ -110,6 +121,9 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
         let (address, serve) = operations.map_err(|error| StartError::Listen(address, error))?;
         tracing::info!(%address, "serving /metrics");
         running.tasks.push(tokio::spawn(serve));
+    }
+    if let Some(renewal) = renewal {
+        running.tasks.push(tokio::spawn(renewal.run()));
     }
     running.tasks.extend([tokio::spawn(custodian::run(gateway)), tokio::spawn(retention::run(state))]);
     Ok(running)
@@ -153,7 +167,7 @@ impl Running {
 
 pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
     let identity = &configuration.identity;
-    let encryption_key = zeroize::Zeroizing::new(read(&identity.encryption_key)?);
+    let keys = KeyStore::open(&configuration.wallet)?;
     let msp_id: MspId = configuration.msp_id.parse()?;
     let state = open_state(configuration).await?;
     Ok(Gateway {
@@ -166,14 +180,14 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         )?),
         organisation: OwnOrganisation {
             signer: own_signer(configuration)?.into(),
-            encryption_key: Arc::new(SoftwareKey::from_pem(&encryption_key)?),
+            encryption_key: keys.decryption_key(&identity.encryption_key, None)?,
             msp_id,
         },
         public_url: configuration.public_url.clone(),
         max_record_bytes: configuration.max_record_bytes,
         patience: Patience::default(),
         trust: Arc::new(Trust::load(configuration)?),
-        wallet: Arc::new(FolderWallet::open(&configuration.wallet, &configuration.msp_id)?),
+        wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys)?),
         ledger: Arc::new(FabricLedger::connect(configuration)?),
         records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
@@ -188,8 +202,8 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
 /// The identity with which the gateway itself calls the ledger.
 pub(crate) fn own_signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
     let identity = &configuration.identity;
-    let key = zeroize::Zeroizing::new(read(&identity.key)?);
-    Ok(SigningIdentity::from_pem(&configuration.msp_id, read(&identity.certificate)?, &key)?)
+    let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
+    Ok(KeyStore::open(&configuration.wallet)?.signer(&configuration.msp_id, certificate, &identity.key)?)
 }
 
 pub(crate) async fn open_state(configuration: &Configuration) -> Result<State, StartError> {

@@ -1,6 +1,10 @@
 //! Port: the members whom this gateway serves, and the keys that it holds for them.
 
+pub mod admission;
+pub mod command;
 pub mod folder;
+pub mod key_store;
+pub mod renewal;
 
 use std::sync::Arc;
 

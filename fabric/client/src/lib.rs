@@ -27,6 +27,7 @@
 //!
 //! A failure is an [`Error`] that names its [`Stage`], so that the caller knows whether the ledger may have changed.
 
+pub mod ca;
 mod call;
 mod client;
 mod connection;

@@ -11,6 +11,7 @@
 //! **It is one process with all organisations' keys: nobody is protected from anybody. Do not put real records on it.**
 
 mod access;
+pub mod ca;
 mod chaincode;
 mod channel;
 pub mod config;

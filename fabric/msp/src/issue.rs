@@ -3,6 +3,7 @@
 //! An organisation has two [`Authority`]s, one for signing identities and one for TLS, so that a leaked TLS key signs no
 //! transaction. A program's certificate carries its role as organizational unit ([`Request::organizational_unit`]).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{Asn1Flag, EcGroup, EcKey};
 use openssl::error::ErrorStack;
@@ -21,7 +22,7 @@ use openssl::pkey::{PKey, Private, Public};
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 use zeroize::Zeroizing;
 
 use crate::{Certificate, CertificateError};
@@ -61,6 +62,8 @@ pub struct Request {
     pub usage: Usage,
     /// Days until it expires; never beyond its authority.
     pub valid_days: u32,
+    /// Attributes, which the certificate carries as Fabric CA writes them.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What a key is for.
@@ -110,6 +113,7 @@ impl Request {
             ip_addresses: Vec::new(),
             usage: Usage::Signing,
             valid_days: 365,
+            attributes: BTreeMap::new(),
         }
     }
 
@@ -122,6 +126,7 @@ impl Request {
             ip_addresses: ip_addresses.to_vec(),
             usage: Usage::TlsServerClient,
             valid_days: 365,
+            attributes: BTreeMap::new(),
         }
     }
 }
@@ -216,6 +221,9 @@ impl Authority {
         builder.append_extension(authority_key_id)?;
         if let Some(names) = names {
             builder.append_extension(names)?;
+        }
+        if !request.attributes.is_empty() {
+            builder.append_extension(attributes(&request.attributes)?)?;
         }
         builder.sign(&self.key, MessageDigest::sha256())?;
         let certificate = Certificate::from_der(&builder.build().to_der()?)?;
@@ -325,6 +333,13 @@ fn name(
     }
     name.append_entry_by_nid(Nid::COMMONNAME, common_name)?;
     Ok(name)
+}
+
+/// Extension 1.2.3.4.5.6.7.8.1: `{"attrs":{"name":"value"}}` (`lib/attrmgr` of hyperledger/fabric-ca).
+fn attributes(attributes: &BTreeMap<String, String>) -> Result<X509Extension, ErrorStack> {
+    let oid = Asn1Object::from_str("1.2.3.4.5.6.7.8.1")?;
+    let value = serde_json::json!({ "attrs": attributes }).to_string();
+    X509Extension::new_from_der(&oid, false, &*Asn1OctetString::new_from_bytes(value.as_bytes())?)
 }
 
 fn new_key() -> Result<PKey<Private>, ErrorStack> {

@@ -8,7 +8,7 @@ use openssl::ecdsa::EcdsaSig;
 use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::sha256;
 
-use crate::{Certificate, CertificateError, Creator, folder, signature};
+use crate::{Certificate, CertificateError, Creator, certification_request, folder, signature};
 
 /// A member of an organisation who can sign. Clones are cheap; the key is never shown.
 #[derive(Clone)]
@@ -51,6 +51,9 @@ pub enum SigningError {
     /// A folder lacks something.
     #[error("{0}")]
     Folder(String),
+    /// No certificate can bear this name.
+    #[error("no certificate can bear this name ({0}); a common name has 1 to 64 characters")]
+    Name(String),
     /// The device that holds the key did not sign.
     #[error("the key's device did not sign: {0}")]
     Device(String),
@@ -85,6 +88,18 @@ impl SigningIdentity {
             .find(|key| key.public_eq(certificate.public_key()))
             .ok_or_else(|| missing("keystore/ key that belongs to its signcerts/ certificate"))?;
         Self::new(msp_id.into(), certificate, key)
+    }
+
+    /// Joins a certificate and its private key, which was read elsewhere.
+    pub fn from_key(
+        msp_id: impl Into<String>,
+        certificate: Certificate,
+        key: PKey<Private>,
+    ) -> Result<Self, SigningError> {
+        match key.id() {
+            Id::EC => Self::new(msp_id.into(), certificate, key),
+            _ => Err(SigningError::KeyAlgorithm),
+        }
     }
 
     /// Joins a certificate and the holder of its private key, after a signature has shown that the two belong together.
@@ -147,13 +162,28 @@ impl SigningIdentity {
             .map_err(|error| SigningError::Device(format!("what it gave is no ECDSA signature in DER: {error}")))
     }
 
+    /// Asks for another certificate for the same key, under the common name of this one; PEM (PKCS#10).
+    pub fn certification_request(&self) -> Result<String, SigningError> {
+        let certificate = self.certificate();
+        let name = certificate.common_name().unwrap_or_default();
+        certification_request(name, certificate.spki(), self.0.signer.as_ref())
+    }
+
     /// Whether [`sign`](Self::sign) keeps its thread waiting.
     pub fn may_wait(&self) -> bool {
         self.0.signer.may_wait()
     }
 }
 
-struct SoftwareSigner(PKey<Private>);
+/// A private key in this process's memory.
+pub struct SoftwareSigner(PKey<Private>);
+
+impl SoftwareSigner {
+    /// Takes an elliptic-curve key.
+    pub fn new(key: PKey<Private>) -> Result<Self, SigningError> {
+        if key.id() == Id::EC { Ok(Self(key)) } else { Err(SigningError::KeyAlgorithm) }
+    }
+}
 
 impl Signer for SoftwareSigner {
     fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SigningError> {

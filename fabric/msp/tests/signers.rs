@@ -111,3 +111,15 @@ fn a_new_certificate_is_taken_for_the_same_key_only() {
     let error = signer.with_certificate(another.certificate().clone()).unwrap_err();
     assert!(matches!(error, SigningError::Mismatch { .. }), "{error}");
 }
+
+#[test]
+fn a_request_for_a_certificate_is_signed_by_the_device_and_asks_for_its_key_and_name() {
+    let hospital = Hospital::new();
+    let signer = hospital.identity(hospital.device()).unwrap();
+    let request = openssl::x509::X509Req::from_pem(signer.certification_request().unwrap().as_bytes()).unwrap();
+    let key = request.public_key().unwrap();
+    assert!(request.verify(&key).unwrap());
+    assert_eq!(key.public_key_to_der().unwrap(), signer.certificate().spki());
+    let names: Vec<_> = request.subject_name().entries().map(|entry| entry.data().as_slice().to_vec()).collect();
+    assert_eq!(names, [b"amy".to_vec()]);
+}

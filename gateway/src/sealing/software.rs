@@ -5,7 +5,7 @@ use hpke::kdf::HkdfSha256;
 use hpke::kem::DhP256HkdfSha256;
 use hpke::{Deserializable as _, Kem, OpModeR};
 use openssl::nid::Nid;
-use openssl::pkey::PKey;
+use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
 use super::{DecryptionKey, ENCAPSULATED_BYTES, EnvelopeContext, INFO, SealingError};
@@ -20,7 +20,13 @@ pub struct SoftwareKey {
 impl SoftwareKey {
     /// Reads a P-256 private key in PEM.
     pub fn from_pem(pem: &[u8]) -> Result<Self, SealingError> {
-        let pkey = PKey::private_key_from_pem(pem).map_err(|_| SealingError::NotAPrivateKey)?;
+        // OpenSSL's question for a passphrase is answered with an empty one: nobody sits at the terminal.
+        let key = PKey::private_key_from_pem_callback(pem, |_| Ok(0)).map_err(|_| SealingError::NotAPrivateKey)?;
+        Self::from_key(&key)
+    }
+
+    /// Takes a P-256 private key that was read elsewhere.
+    pub fn from_key(pkey: &PKey<Private>) -> Result<Self, SealingError> {
         let key = pkey.ec_key().map_err(|_| SealingError::NotAPrivateKey)?;
         if key.group().curve_name() != Some(Nid::X9_62_PRIME256V1) {
             return Err(SealingError::NotAPrivateKey);

@@ -1,24 +1,25 @@
 //! A folder with one folder a member: `certificate.pem`, `key.pem`, `tls-certificate.pem` and, where the encryption key is not
-//! the signing key, `encryption.pem`. A member who keeps the key elsewhere has neither `key.pem` nor `encryption.pem`.
+//! the signing key, `encryption.pem`. Keys in the token are named in `key.toml` instead. A member who keeps the key elsewhere has none
+//! of these.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fabric_msp::{Creator, SigningIdentity};
+use fabric_msp::{Certificate, Creator};
 use futures::future::BoxFuture;
 use healthchain_rules::MemberId;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use serde::Deserialize;
 use tokio::sync::RwLock;
-use zeroize::Zeroizing;
 
+use super::key_store::{KeyStore, KeyStoreError};
 use super::{Keys, Wallet, WalletMember};
-use crate::configuration::{ConfigurationError, read};
+use crate::configuration::{ConfigurationError, FileOr, read};
 use crate::file_stamp::FileStamp;
-use crate::sealing::SealingError;
-use crate::sealing::software::SoftwareKey;
+use crate::hsm::KeyName;
 
 /// A certificate that nobody is bound to makes the folder be read again, but not more often than this.
 const REREAD_INTERVAL: Duration = Duration::from_secs(1);
@@ -27,13 +28,19 @@ const REREAD_INTERVAL: Duration = Duration::from_secs(1);
 type Members = HashMap<[u8; 32], Entry>;
 
 /// The files of a member's folder.
-const FILES: [&str; 4] = ["certificate.pem", "key.pem", "encryption.pem", "tls-certificate.pem"];
+const FILES: [&str; 5] = [CERTIFICATE, KEY, KEY_NAMES, ENCRYPTION_KEY, BOUND_CERTIFICATE];
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
+pub(crate) const KEY_NAMES: &str = "key.toml";
+pub(crate) const ENCRYPTION_KEY: &str = "encryption.pem";
+pub(crate) const BOUND_CERTIFICATE: &str = "tls-certificate.pem";
 
 /// A wallet in a folder. A member that is added while the gateway runs is found at its first request, and one that is removed or
 /// bound to another certificate is not found from the next request on.
 pub struct FolderWallet {
     folder: PathBuf,
     msp_id: String,
+    store: KeyStore,
     state: RwLock<State>,
 }
 
@@ -42,6 +49,7 @@ struct State {
     read_at: Instant,
 }
 
+#[derive(Clone)]
 struct Entry {
     folder: PathBuf,
     stamps: [Option<FileStamp>; FILES.len()],
@@ -71,15 +79,20 @@ pub enum WalletError {
 }
 
 impl FolderWallet {
-    /// Reads the wallet of an organisation. A folder that cannot be used is an error: better no start than a member missing.
+    /// Reads the wallet of an organisation whose keys lie in files and are not encrypted.
     pub fn open(folder: &Path, msp_id: &str) -> Result<Self, WalletError> {
+        Self::open_with(folder, msp_id, KeyStore::default())
+    }
+
+    /// Reads the wallet of an organisation. A folder that cannot be used is an error: better no start than a member missing.
+    pub fn open_with(folder: &Path, msp_id: &str, store: KeyStore) -> Result<Self, WalletError> {
         let mut members = Members::new();
         for member in member_folders(folder)? {
-            let (binding, entry) = load(&member, msp_id)?;
+            let (binding, entry) = load(&member, msp_id, &store)?;
             members.insert(binding, entry);
         }
         let state = RwLock::new(State { members, read_at: Instant::now() });
-        Ok(Self { folder: folder.to_owned(), msp_id: msp_id.to_owned(), state })
+        Ok(Self { folder: folder.to_owned(), msp_id: msp_id.to_owned(), store, state })
     }
 }
 
@@ -109,33 +122,43 @@ impl FolderWallet {
         let mut state = self.state.write().await;
         let is_outdated = entry(&state.members).is_some_and(|entry| !entry.is_as_read());
         if is_outdated || state.read_at.elapsed() >= REREAD_INTERVAL {
-            let (folder, msp_id) = (self.folder.clone(), self.msp_id.clone());
-            state.members = match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id)).await {
-                Ok(members) => members,
-                Err(error) => {
-                    tracing::error!(%error, "the wallet could not be read again: nobody is in it until it can");
-                    Members::new()
-                }
-            };
+            let (folder, msp_id, store) = (self.folder.clone(), self.msp_id.clone(), self.store.clone());
+            let before = state.members.clone();
+            state.members =
+                match tokio::task::spawn_blocking(move || read_again(&folder, &msp_id, &store, &before)).await {
+                    Ok(members) => members,
+                    Err(error) => {
+                        tracing::error!(%error, "the wallet could not be read again: nobody is in it until it can");
+                        Members::new()
+                    }
+                };
             state.read_at = Instant::now();
         }
         entry(&state.members).map(|entry| Arc::clone(&entry.member))
     }
 }
 
-/// Reads the folder again; folders that cannot be used are logged and passed over.
-fn read_again(folder: &Path, msp_id: &str) -> Members {
+/// Reads the folder again, but not the members whose files are as they were: to open an encrypted key takes a while, and a token
+/// has other work. Folders that cannot be used are logged and passed over.
+fn read_again(folder: &Path, msp_id: &str, store: &KeyStore, before: &Members) -> Members {
+    let known: HashMap<&Path, _> =
+        before.iter().map(|(binding, entry)| (entry.folder.as_path(), (binding, entry))).collect();
     let folders = member_folders(folder).unwrap_or_else(|error| {
         tracing::error!(%error, "the wallet cannot be read");
         Vec::new()
     });
     let loaded = folders.iter().filter_map(|folder| {
-        load(folder, msp_id).inspect_err(|error| tracing::error!(%error, "a member is passed over")).ok()
+        if let Some((binding, entry)) = known.get(folder.as_path())
+            && entry.is_as_read()
+        {
+            return Some((**binding, (*entry).clone()));
+        }
+        load(folder, msp_id, store).inspect_err(|error| tracing::error!(%error, "a member is passed over")).ok()
     });
     loaded.collect()
 }
 
-fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
+pub(crate) fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
     let unreadable = |source| ConfigurationError::Unreadable { path: folder.to_owned(), source };
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -152,39 +175,70 @@ fn stamps(folder: &Path) -> [Option<FileStamp>; FILES.len()] {
 }
 
 /// The hash of the bound certificate, and the member.
-fn load(folder: &Path, msp_id: &str) -> Result<([u8; 32], Entry), WalletError> {
+fn load(folder: &Path, msp_id: &str, store: &KeyStore) -> Result<([u8; 32], Entry), WalletError> {
     let stamps = stamps(folder);
     let unusable = |reason: String| WalletError::Member { folder: folder.to_owned(), reason };
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let id: MemberId = name.parse().map_err(|error| unusable(format!("{error}")))?;
 
-    let bound = CertificateDer::from_pem_slice(&read(&folder.join("tls-certificate.pem"))?)
-        .map_err(|error| unusable(format!("tls-certificate.pem: {error}")))?;
-    let certificate = read(&folder.join("certificate.pem"))?;
-    let encryption_file = folder.join("encryption.pem");
-    let keys = match folder.join("key.pem") {
-        file if file.exists() => {
-            let key = Zeroizing::new(read(&file)?);
-            let encryption_key =
-                if encryption_file.exists() { Zeroizing::new(read(&encryption_file)?) } else { key.clone() };
-            let signer = SigningIdentity::from_pem(msp_id, &certificate, &key);
-            let encryption_key =
-                SoftwareKey::from_pem(&encryption_key).map_err(|error: SealingError| unusable(error.to_string()))?;
-            Keys::Here {
-                signer: signer.map_err(|error| unusable(error.to_string()))?,
-                encryption_key: Arc::new(encryption_key),
-            }
-        }
-        _ if encryption_file.exists() => {
-            return Err(unusable(
-                "encryption.pem without key.pem: a member's keys are both here or both elsewhere".into(),
-            ));
-        }
-        _ => Keys::Elsewhere(Creator::from_pem(msp_id, &certificate).map_err(|error| unusable(error.to_string()))?),
-    };
+    let keys = keys_of(folder, msp_id, store)?;
+    let bound = CertificateDer::from_pem_slice(&read(&folder.join(BOUND_CERTIFICATE))?)
+        .map_err(|error| unusable(format!("{BOUND_CERTIFICATE}: {error}")))?;
 
     let member = Arc::new(WalletMember { id, keys });
     Ok((openssl::sha::sha256(&bound), Entry { folder: folder.to_owned(), stamps, member }))
+}
+
+/// Reads certificate and keys of a member's folder.
+pub(crate) fn keys_of(folder: &Path, msp_id: &str, store: &KeyStore) -> Result<Keys, WalletError> {
+    let unusable = |reason: String| WalletError::Member { folder: folder.to_owned(), reason };
+    let key_error = |error: KeyStoreError| unusable(error.to_string());
+    let pem = read(&folder.join(CERTIFICATE))?;
+    let Some((signing, encryption)) = places(folder)? else {
+        let creator = Creator::from_pem(msp_id, &pem).map_err(|error| unusable(error.to_string()))?;
+        return Ok(Keys::Elsewhere(creator));
+    };
+    let certificate = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+    // A key of the token that does both is known by the certificate; another one's public half lies in the token.
+    let public_key = encryption.is_none().then(|| certificate.spki().to_vec());
+    let encryption_key =
+        store.decryption_key(encryption.as_ref().unwrap_or(&signing), public_key.as_deref()).map_err(key_error)?;
+    Ok(Keys::Here { signer: store.signer(msp_id, certificate, &signing).map_err(key_error)?, encryption_key })
+}
+
+/// Where the signing key is, and the encryption key where that is another one; none where both are elsewhere.
+fn places(folder: &Path) -> Result<Option<(KeyPlace, Option<KeyPlace>)>, WalletError> {
+    let unusable = |reason: String| WalletError::Member { folder: folder.to_owned(), reason };
+    let (file, names) = (folder.join(KEY), folder.join(KEY_NAMES));
+    let encryption_file = folder.join(ENCRYPTION_KEY);
+    let encryption_file = encryption_file.exists().then_some(KeyPlace::File(encryption_file));
+    match (file.exists(), names.exists()) {
+        (true, true) => {
+            Err(unusable(format!("there are both {KEY} and {KEY_NAMES}; remove the one that does not count")))
+        }
+        (true, false) => Ok(Some((KeyPlace::File(file), encryption_file))),
+        (false, true) => {
+            let text = String::from_utf8_lossy(&read(&names)?).into_owned();
+            let names: KeyNames = toml::from_str(&text).map_err(|error| unusable(format!("{KEY_NAMES}: {error}")))?;
+            Ok(Some((KeyPlace::Table(names.signing), names.encryption.map(KeyPlace::Table).or(encryption_file))))
+        }
+        (false, false) if encryption_file.is_some() => {
+            Err(unusable("encryption.pem without key.pem: a member's keys are both here or both elsewhere".into()))
+        }
+        (false, false) => Ok(None),
+    }
+}
+
+type KeyPlace = FileOr<KeyName>;
+
+/// `key.toml`: which keys of the token are the member's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyNames {
+    signing: KeyName,
+    /// Absent: the signing key, or `encryption.pem`.
+    #[serde(default)]
+    encryption: Option<KeyName>,
 }
 
 #[cfg(test)]

@@ -28,4 +28,6 @@ mod several;
 mod sharing;
 mod state;
 mod traces;
+mod wallet;
+mod wallet_hsm;
 mod world;
