@@ -133,6 +133,8 @@ impl std::fmt::Display for KeyName {
 enum Attempt {
     /// The module failed; with another session it may go well.
     Module(cryptoki::error::Error),
+    /// The session is not logged in any more, so that private keys cannot be seen.
+    LoggedOut,
     /// It would fail again.
     Final(HsmError),
 }

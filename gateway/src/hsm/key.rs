@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::elliptic_curve::{EcKdf, Ecdh1DeriveParams};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
-use cryptoki::session::Session;
+use cryptoki::session::{Session, SessionState};
 use fabric_msp::{Signer, SigningError};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{Asn1Flag, EcGroup, EcKey, EcPoint};
@@ -52,6 +52,7 @@ impl HsmKey {
         let found = session.find_objects(&self.name.template(ObjectClass::PRIVATE_KEY)?)?;
         match found.as_slice() {
             [one] => Ok(*one),
+            [] if !is_logged_in(session)? => Err(Attempt::LoggedOut),
             other => Err(HsmError::NotOneKey { name: self.name.to_string(), found: other.len() }.into()),
         }
     }
@@ -104,6 +105,11 @@ impl std::fmt::Debug for HsmKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("HsmKey").finish_non_exhaustive()
     }
+}
+
+fn is_logged_in(session: &Session) -> Result<bool, Attempt> {
+    let state = session.get_session_info()?.session_state();
+    Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
 }
 
 /// PKCS#11 gives r ‖ s.

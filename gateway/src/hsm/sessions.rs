@@ -30,10 +30,7 @@ impl Sessions {
             reason: error.to_string(),
         };
         let module = Pkcs11::new(&configuration.module).map_err(wrong)?;
-        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-            Err(error) => return Err(wrong(error)),
-        }
+        initialize(&module).map_err(wrong)?;
         let sessions = Self {
             module,
             token: configuration.token.clone(),
@@ -53,23 +50,24 @@ impl Sessions {
         match self.attempt(session, &work) {
             Ok(done) => Ok(done),
             Err(Attempt::Final(error)) => Err(error),
-            Err(Attempt::Module(error)) if is_lost(&error) => {
-                tracing::warn!(%error, "the token was reset; logging in again");
+            Err(Attempt::Module(error)) if !is_lost(&error) => Err(HsmError::Call(error.to_string())),
+            Err(Attempt::Module(_) | Attempt::LoggedOut) => {
+                tracing::warn!("the token was reset; logging in again");
                 self.idle().clear();
                 match self.attempt(self.log_in()?, &work) {
                     Ok(done) => Ok(done),
                     Err(Attempt::Final(error)) => Err(error),
                     Err(Attempt::Module(error)) => Err(HsmError::Call(error.to_string())),
+                    Err(Attempt::LoggedOut) => Err(HsmError::Call("it does not stay logged in".to_owned())),
                 }
             }
-            Err(Attempt::Module(error)) => Err(HsmError::Call(error.to_string())),
         }
     }
 
     fn attempt<T>(&self, session: Session, work: impl Fn(&Session) -> Result<T, Attempt>) -> Result<T, Attempt> {
         let done = work(&session);
         let mut idle = self.idle();
-        if !matches!(done, Err(Attempt::Module(_))) && idle.len() < KEPT {
+        if !matches!(done, Err(Attempt::Module(_) | Attempt::LoggedOut)) && idle.len() < KEPT {
             idle.push(session);
         }
         done
@@ -77,6 +75,7 @@ impl Sessions {
 
     fn log_in(&self) -> Result<Session, HsmError> {
         let call = |error: Error| HsmError::Call(error.to_string());
+        initialize(&self.module).map_err(call)?;
         let session = self.module.open_ro_session(self.slot()?).map_err(call)?;
         match session.login(UserType::User, Some(&self.pin()?)) {
             // One login counts for all of a program's sessions with the token.
@@ -109,6 +108,14 @@ impl Sessions {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A library is started once a process, by whoever comes first.
+fn initialize(module: &Pkcs11) -> Result<(), Error> {
+    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+        started => started,
     }
 }
 

@@ -199,11 +199,12 @@ pub(crate) fn keys_of(folder: &Path, msp_id: &str, store: &KeyStore) -> Result<K
         return Ok(Keys::Elsewhere(creator));
     };
     let certificate = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+    let signer = store.signer(msp_id, certificate.clone(), &signing).map_err(key_error)?;
     // A key of the token that does both is known by the certificate; another one's public half lies in the token.
     let public_key = encryption.is_none().then(|| certificate.spki().to_vec());
     let encryption_key =
         store.decryption_key(encryption.as_ref().unwrap_or(&signing), public_key.as_deref()).map_err(key_error)?;
-    Ok(Keys::Here { signer: store.signer(msp_id, certificate, &signing).map_err(key_error)?, encryption_key })
+    Ok(Keys::Here { signer, encryption_key })
 }
 
 /// Where the signing key is, and the encryption key where that is another one; none where both are elsewhere.

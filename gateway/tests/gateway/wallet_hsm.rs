@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use cryptoki::context::Pkcs11;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki::session::UserType;
+use cryptoki::types::AuthPin;
 use fabric_msp::issue::{Authority, Issued, Request};
 use fabric_msp::{SigningError, SigningIdentity};
 use healthchain_gateway::configuration::{FileOr, Pkcs11Configuration, WalletConfiguration};
@@ -65,6 +69,21 @@ impl Token {
         let file = file.to_str().unwrap();
         self.tool(&["--import", file, "--token", TOKEN, "--label", label, "--id", id, "--pin", PIN]);
         std::fs::remove_file(file).unwrap();
+        // What is imported may only sign.
+        let module = Pkcs11::new(MODULE).unwrap();
+        match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+            Err(error) => panic!("{error}"),
+        }
+        let slot = module.get_slots_with_initialized_token().unwrap()[0];
+        let session = module.open_rw_session(slot).unwrap();
+        session.login(UserType::User, Some(&AuthPin::new(PIN.into()))).unwrap();
+        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(hex::decode(id).unwrap())];
+        for key in session.find_objects(&wanted).unwrap() {
+            session.update_attributes(key, &[Attribute::Derive(true)]).unwrap();
+        }
+        drop(session);
+        module.finalize().unwrap();
     }
 
     fn configuration(&self) -> Pkcs11Configuration {
@@ -154,18 +173,19 @@ fn a_token_that_was_reset_is_logged_in_to_again() {
         let grey = issued();
         token.import(&grey, "dr-grey", "a1");
         let signer = signer(&token.open(), &grey, &named("dr-grey")).unwrap();
-        // The library is loaded once a process, so this ends the gateway's sessions.
-        let module = Pkcs11::new(MODULE).unwrap();
-        for _ in 0..2 {
-            for slot in module.get_slots_with_initialized_token().unwrap() {
-                module.close_all_sessions(slot).unwrap();
-            }
-            assert!(holds(&grey, &signer));
-        }
+        // The library is loaded once a process, so this ends the gateway's login, or its sessions.
+        let log_out = || {
+            let module = Pkcs11::new(MODULE).unwrap();
+            let slot = module.get_slots_with_initialized_token().unwrap()[0];
+            module.open_ro_session(slot).unwrap().logout().unwrap();
+        };
+        let restart = || Pkcs11::new(MODULE).unwrap().finalize().unwrap();
+        log_out();
+        assert!(holds(&grey, &signer));
+        restart();
+        assert!(holds(&grey, &signer));
         std::fs::remove_file(token.folder.join("pin")).unwrap();
-        for slot in module.get_slots_with_initialized_token().unwrap() {
-            module.close_all_sessions(slot).unwrap();
-        }
+        restart();
         let error = signer.sign(b"message").unwrap_err();
         assert!(error.to_string().contains("pin_file"), "{error}");
         std::fs::write(token.folder.join("pin"), PIN).unwrap();
