@@ -10,7 +10,6 @@ use crate::contents::https::HttpsContents;
 use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
 use crate::records::Records as _;
-use crate::records::object_store::ObjectRecords;
 use crate::server::{StartError, assemble, open_state};
 use crate::tls::{OwnCertificate, Trust};
 use crate::wallet::folder::FolderWallet;
@@ -44,8 +43,8 @@ pub enum Verdict {
 /// at a start. Must be called within a Tokio runtime.
 pub async fn check(configuration: &Configuration) -> Vec<Finding> {
     let records = async {
-        let records = ObjectRecords::in_folder(&configuration.records)?;
-        Ok(records.check().await.map(|()| configuration.records.display().to_string())?)
+        let records = configuration.records.open()?;
+        Ok(records.check().await.map(|()| configuration.records.to_string())?)
     };
     let state = async {
         let state = open_state(configuration).await?;

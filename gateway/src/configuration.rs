@@ -14,6 +14,7 @@ mod log;
 mod operations;
 mod organisation;
 mod peer;
+mod records;
 #[cfg(test)]
 mod sample;
 mod state;
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
+use crate::content::content_bytes_at_most;
+
 pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;
@@ -38,6 +41,7 @@ pub use self::log::{LogConfiguration, LogFormat};
 pub use self::operations::OperationsConfiguration;
 pub use self::organisation::OtherOrganisation;
 pub use self::peer::PeerConfiguration;
+pub use self::records::RecordsConfiguration;
 pub use self::state::{PlaceError, StateConfiguration};
 pub use self::telemetry::TelemetryConfiguration;
 pub use self::tls::TlsConfiguration;
@@ -57,8 +61,8 @@ pub struct Configuration {
     pub channel: String,
     /// Name of the chaincode on that channel.
     pub chaincode: String,
-    /// Folder of this organisation's encrypted records.
-    pub records: PathBuf,
+    /// Where this organisation's encrypted records lie: a folder, or a section.
+    pub records: RecordsConfiguration,
     /// The members' identities: a folder, or a table that also says how the keys are kept.
     #[serde(deserialize_with = "wallet::folder_or_table")]
     pub wallet: WalletConfiguration,
@@ -66,7 +70,7 @@ pub struct Configuration {
     /// into the state once.
     #[serde(default = "default_checkpoint")]
     pub checkpoint: PathBuf,
-    /// Largest record that is accepted, in bytes. A record is held in memory while it is encrypted or decrypted.
+    /// Largest record that is accepted, in bytes: at most 3 GB, as the ledger counts a content's bytes up to 2³².
     #[serde(default = "default_max_record_bytes")]
     pub max_record_bytes: usize,
     /// Where the gateway remembers what is not on the ledger.
@@ -147,10 +151,18 @@ pub enum ConfigurationError {
     /// `public_url` cannot be sealed into links.
     #[error("public_url must be an https URL with nothing after the host and port, but is {0}")]
     PublicUrl(Url),
+    /// `max_record_bytes` is more than a link can be of.
+    #[error(
+        "max_record_bytes must be at most 3000000000, as the ledger takes contents of up to 2^32 bytes, but is {0}"
+    )]
+    MaxRecordBytes(usize),
     /// `sample_ratio` is no share.
     #[error("[telemetry] sample_ratio must be from 0.0 to 1.0, but is {0}")]
     SampleRatio(f64),
 }
+
+/// Length of the longest content that the ledger takes, in bytes.
+const LARGEST_CONTENT: u64 = 1 << 32;
 
 impl Configuration {
     /// Reads a configuration and resolves its paths against the file's folder.
@@ -188,6 +200,9 @@ impl Configuration {
         if url.scheme() != "https" || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err(ConfigurationError::PublicUrl(url.clone()));
         }
+        if content_bytes_at_most(self.max_record_bytes) > LARGEST_CONTENT {
+            return Err(ConfigurationError::MaxRecordBytes(self.max_record_bytes));
+        }
         if !(0.0..=1.0).contains(&ratio) {
             return Err(ConfigurationError::SampleRatio(ratio));
         }
@@ -195,9 +210,10 @@ impl Configuration {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        for path in [&mut self.records, &mut self.checkpoint] {
+        for path in [&mut self.checkpoint] {
             *path = folder.join(&*path);
         }
+        self.records.resolve(folder);
         self.state.resolve(folder);
         self.wallet.resolve(folder);
         self.fabric_ca.iter_mut().for_each(|authority| authority.resolve(folder));
@@ -219,7 +235,7 @@ fn default_checkpoint() -> PathBuf {
 }
 
 fn default_max_record_bytes() -> usize {
-    100 << 20
+    1 << 30
 }
 
 #[cfg(test)]
@@ -263,10 +279,10 @@ mod tests {
     fn relative_paths_start_at_the_files_folder() {
         let (folder, loaded) = load(COMPLETE);
         let configuration = loaded.unwrap();
-        assert_eq!(configuration.records, folder.path().join("records"));
+        assert_eq!(configuration.records.to_string(), folder.path().join("records").display().to_string());
         assert_eq!(configuration.wallet.folder, Path::new("/elsewhere/wallet"));
         assert_eq!(configuration.organisations[0].tls_root, folder.path().join("payer.pem"));
-        assert_eq!(configuration.max_record_bytes, 100 << 20);
+        assert_eq!(configuration.max_record_bytes, 1 << 30);
         let Ok(Place::File(state)) = configuration.state.place() else { panic!("{:?}", configuration.state) };
         assert_eq!(state, folder.path().join("state.sqlite"));
     }
@@ -298,6 +314,13 @@ mod tests {
         assert!(matches!(identity.key, FileOr::Table(name) if name.label.as_deref() == Some("gateway")));
         let (_folder, loaded) = load(&COMPLETE.replace("\"gateway-key.pem\"", "{ colour = \"red\" }"));
         assert!(loaded.unwrap_err().to_string().contains("colour"));
+    }
+
+    #[test]
+    fn a_limit_that_no_link_can_be_of_is_refused() {
+        let (_folder, loaded) = load(&format!("max_record_bytes = 3300000000\n{COMPLETE}"));
+        assert!(loaded.unwrap_err().to_string().contains("max_record_bytes must be at most 3000000000"));
+        assert!(load(&format!("max_record_bytes = 3000000000\n{COMPLETE}")).1.is_ok());
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! How a record is encrypted, committed to and described to those it is sealed for.
 //!
 //! The content is a compact JWE (RFC 7516) with `alg` = `dir` and `enc` = `A256GCM` under a fresh key, so that any JOSE
-//! library opens it. The ledger holds the SHA-256 of the JWE (integrity that anybody can check) and a commitment to the
-//! plain bytes under the content key (which only a holder of the key can check).
+//! library opens it, or, of a large record, a sequence of them ([`parts`]). The ledger holds the SHA-256 of the content
+//! (integrity that anybody can check) and a commitment to the plain bytes under the content key (which only a holder of the key
+//! can check). docs/record-format.md says it to those who write another implementation.
+
+pub mod parts;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openssl::hash::MessageDigest;
+use openssl::md::Md;
+use openssl::md_ctx::MdCtx;
 use openssl::pkey::PKey;
-use openssl::sign::Signer;
 use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -18,7 +21,7 @@ const COMMITMENT_LABEL: &[u8] = b"healthchain commitment v1";
 const KEY_BYTES: usize = 32;
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
-/// Room for the header (with a media type of at most 128 characters), the nonce and the tag, in base64.
+/// Room for the header (with a media type of at most 128 characters), the nonce and the tag of one JWE, in base64.
 const JWE_HEAD_BYTES: u64 = 512;
 
 /// The key of one version of one record: 32 random bytes, used for that content alone.
@@ -70,32 +73,49 @@ impl ContentKey {
         self.encrypt_with(&iv, media_type, record)
     }
 
-    fn encrypt_with(&self, iv: &[u8], media_type: &str, record: &[u8]) -> Result<Vec<u8>, ContentError> {
-        let header = Header { alg: "dir".into(), enc: "A256GCM".into(), cty: Some(media_type.into()), zip: None };
-        let protected = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&header).map_err(library)?);
-        let mut tag = [0; TAG_BYTES];
-        let encrypted = encrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(iv), protected.as_bytes(), record, &mut tag)
-            .map_err(library)?;
-
-        let mut jwe = String::with_capacity(protected.len() + encrypted.len() / 3 * 4 + 64);
-        jwe.push_str(&protected);
-        jwe.push_str("..");
-        URL_SAFE_NO_PAD.encode_string(iv, &mut jwe);
-        jwe.push('.');
-        URL_SAFE_NO_PAD.encode_string(&encrypted, &mut jwe);
-        jwe.push('.');
-        URL_SAFE_NO_PAD.encode_string(tag, &mut jwe);
-        Ok(jwe.into_bytes())
+    fn encrypt_with(&self, iv: &[u8; IV_BYTES], media_type: &str, record: &[u8]) -> Result<Vec<u8>, ContentError> {
+        let (alg, enc) = ("dir".into(), "A256GCM".into());
+        let header = Header { alg, enc, cty: Some(media_type.into()), zip: None, crit: None };
+        self.seal_jwe(&serde_json::to_vec(&header).map_err(library)?, iv, record)
     }
 
     /// Decrypts a record. A JWE with a header of another kind is refused before any key is used.
     pub fn decrypt(&self, jwe: &[u8]) -> Result<Vec<u8>, ContentError> {
+        self.open_jwe(jwe, |header| {
+            let header: Header = serde_json::from_slice(header).map_err(|_| ContentError::NotAJwe)?;
+            let plain = header.zip.is_none() && header.crit.is_none();
+            let expected = header.alg == "dir" && header.enc == "A256GCM" && plain;
+            expected.then_some(()).ok_or(ContentError::NotAJwe)
+        })
+    }
+
+    /// The compact JWE with this protected header.
+    fn seal_jwe(&self, header: &[u8], iv: &[u8; IV_BYTES], plain: &[u8]) -> Result<Vec<u8>, ContentError> {
+        let mut jwe = String::with_capacity(jwe_bytes(header.len(), plain.len()));
+        URL_SAFE_NO_PAD.encode_string(header, &mut jwe);
+        let mut tag = [0; TAG_BYTES];
+        let encrypted =
+            encrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(iv), jwe.as_bytes(), plain, &mut tag).map_err(library)?;
+        jwe.push_str("..");
+        for part in [iv.as_slice(), &encrypted, &tag] {
+            URL_SAFE_NO_PAD.encode_string(part, &mut jwe);
+            jwe.push('.');
+        }
+        jwe.pop();
+        Ok(jwe.into_bytes())
+    }
+
+    /// What a compact JWE holds, whose protected header is first judged by `accept`.
+    fn open_jwe(
+        &self,
+        jwe: &[u8],
+        accept: impl FnOnce(&[u8]) -> Result<(), ContentError>,
+    ) -> Result<Vec<u8>, ContentError> {
         let parts: Vec<&[u8]> = jwe.split(|byte| *byte == b'.').collect();
         let [protected, [], iv, encrypted, tag] = parts[..] else { return Err(ContentError::NotAJwe) };
-        let header: Header = serde_json::from_slice(&decode(protected)?).map_err(|_| ContentError::NotAJwe)?;
+        accept(&decode(protected)?)?;
         let (iv, tag) = (decode(iv)?, decode(tag)?);
-        let expected = header.alg == "dir" && header.enc == "A256GCM" && header.zip.is_none();
-        if !expected || iv.len() != IV_BYTES || tag.len() != TAG_BYTES {
+        if iv.len() != IV_BYTES || tag.len() != TAG_BYTES {
             return Err(ContentError::NotAJwe);
         }
         decrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(&iv), protected, &decode(encrypted)?, &tag)
@@ -105,8 +125,36 @@ impl ContentKey {
     /// Commitment to a record's plain bytes: hex HMAC-SHA-256 under a key derived from this one. It binds (one record only
     /// fits) and hides (without the key nobody can test a guess).
     pub fn commitment(&self, record: &[u8]) -> Result<String, ContentError> {
-        let derived = Zeroizing::new(hmac(&self.0, COMMITMENT_LABEL)?);
-        Ok(hex::encode(hmac(&derived, record)?))
+        let mut commitment = self.committing()?;
+        commitment.update(record)?;
+        commitment.finish()
+    }
+
+    /// The commitment to a record that comes piece by piece.
+    pub fn committing(&self) -> Result<Committing, ContentError> {
+        Ok(Committing(Hmac::new(&self.derived(COMMITMENT_LABEL)?)?))
+    }
+
+    /// A key of its own for one use.
+    fn derived(&self, label: &[u8]) -> Result<Zeroizing<Vec<u8>>, ContentError> {
+        let mut hmac = Hmac::new(&self.0)?;
+        hmac.update(label)?;
+        Ok(Zeroizing::new(hmac.finish()?))
+    }
+}
+
+/// A commitment on its way: see [`ContentKey::commitment`].
+pub struct Committing(Hmac);
+
+impl Committing {
+    /// Takes the next bytes of the record.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<(), ContentError> {
+        self.0.update(bytes)
+    }
+
+    /// The commitment to all bytes that were taken.
+    pub fn finish(self) -> Result<String, ContentError> {
+        Ok(hex::encode(self.0.finish()?))
     }
 }
 
@@ -116,9 +164,10 @@ impl std::fmt::Debug for ContentKey {
     }
 }
 
-/// Bytes that the JWE of a record takes at most.
+/// Bytes that the content of a record takes at most.
 pub fn content_bytes_at_most(record_bytes: usize) -> u64 {
-    (record_bytes as u64).div_ceil(3) * 4 + JWE_HEAD_BYTES
+    let lines = record_bytes.div_ceil(parts::PART_BYTES).max(1) as u64;
+    (record_bytes as u64).div_ceil(3) * 4 + lines * JWE_HEAD_BYTES
 }
 
 /// Hex SHA-256, as the ledger holds it for an encrypted content.
@@ -180,12 +229,41 @@ struct Header {
     cty: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     zip: Option<String>,
+    /// Extensions that must be understood (RFC 7516, 4.1.13); of a whole record there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crit: Option<Vec<String>>,
 }
 
-fn hmac(key: &[u8], message: &[u8]) -> Result<Vec<u8>, ContentError> {
-    let key = PKey::hmac(key).map_err(library)?;
-    let mut signer = Signer::new(MessageDigest::sha256(), &key).map_err(library)?;
-    signer.sign_oneshot_to_vec(message).map_err(library)
+/// HMAC-SHA-256.
+struct Hmac(MdCtx);
+
+impl Hmac {
+    fn new(key: &[u8]) -> Result<Self, ContentError> {
+        let key = PKey::hmac(key).map_err(library)?;
+        let mut context = MdCtx::new().map_err(library)?;
+        context.digest_sign_init(Some(Md::sha256()), &key).map_err(library)?;
+        Ok(Self(context))
+    }
+
+    fn update(&mut self, bytes: &[u8]) -> Result<(), ContentError> {
+        self.0.digest_sign_update(bytes).map_err(library)
+    }
+
+    fn finish(mut self) -> Result<Vec<u8>, ContentError> {
+        let mut tag = Vec::new();
+        self.0.digest_sign_final_to_vec(&mut tag).map_err(library)?;
+        Ok(tag)
+    }
+}
+
+/// Length of the compact JWE of a header and plain bytes of these lengths.
+fn jwe_bytes(header: usize, plain: usize) -> usize {
+    [header, IV_BYTES, plain, TAG_BYTES].into_iter().map(base64_bytes).sum::<usize>() + ".".len() * 4
+}
+
+/// Length of bytes in base64url without padding.
+fn base64_bytes(length: usize) -> usize {
+    length / 3 * 4 + [0, 2, 3][length % 3]
 }
 
 fn decode(part: &[u8]) -> Result<Vec<u8>, ContentError> {
@@ -273,6 +351,7 @@ mod tests {
             r#"{"alg":"A256KW","enc":"A256GCM"}"#,
             r#"{"alg":"dir","enc":"A128GCM"}"#,
             r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#,
+            r#"{"alg":"dir","enc":"A256GCM","crit":["healthchain-part"],"healthchain-part":{}}"#,
             r#"{"enc":"A256GCM"}"#,
             "[]",
         ] {

@@ -2,12 +2,18 @@
 
 pub mod https;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use url::Url;
 
+/// Bytes of another organisation's content, in order.
+pub type ContentBytes = BoxStream<'static, Result<Bytes, ContentsError>>;
+
 /// One content of another organisation, asked for on the strength of a committed opening.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ContentRequest<'a> {
     /// MSP id of the publisher.
     pub publisher: &'a str,
@@ -17,12 +23,15 @@ pub struct ContentRequest<'a> {
     pub opening: &'a str,
     /// Length that the ledger holds for the content, in bytes.
     pub length: u64,
+    /// The bytes that are asked for; all of them if none are named.
+    pub range: Option<Range<u64>>,
 }
 
 /// The other organisations' gateways.
 pub trait Contents: Send + Sync {
-    /// Fetches a content whole. At most `length` bytes are taken; whether they are the right ones, the caller checks.
-    fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<Bytes, ContentsError>>;
+    /// Fetches a content as it comes. At most as many bytes as were asked for are taken; whether they are the right ones, the
+    /// caller checks.
+    fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<ContentBytes, ContentsError>>;
 }
 
 /// Why another organisation's content could not be had.
@@ -40,7 +49,7 @@ pub enum ContentsError {
     /// The publisher's gateway does not have the content any more.
     #[error("the gateway of {0} has lost the content")]
     Lost(String),
-    /// More bytes came than the ledger holds for the content.
-    #[error("the gateway of {0} sent more than was published")]
+    /// More bytes came than the ledger holds for the content, or than were asked for.
+    #[error("the gateway of {0} sent more than was asked for")]
     TooLong(String),
 }

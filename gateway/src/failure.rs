@@ -46,6 +46,15 @@ pub enum Failure {
     /// The envelope is not for a key that this gateway holds, or does not open, or holds no link payload.
     #[error("the envelope does not open here")]
     EnvelopeDoesNotOpen,
+    /// The record that is published has no bytes.
+    #[error("the record is empty")]
+    RecordEmpty,
+    /// The record that is published is larger than this gateway takes.
+    #[error("the record is larger than {0} bytes")]
+    RecordTooLarge(usize),
+    /// The record that is published did not arrive whole.
+    #[error("the record did not arrive whole: {0}")]
+    RecordBroken(String),
     /// The organisation's own record store failed, or has lost a record.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -64,6 +73,9 @@ pub enum Failure {
     /// The content is longer than that of the largest record that this gateway takes.
     #[error("the content is longer than this gateway takes: {0} bytes")]
     BeyondLimit(u64),
+    /// The record, of so many bytes, has none of those that are wanted.
+    #[error("the record has {0} bytes, and none of those that are wanted")]
+    RangeNotSatisfiable(u64),
     /// The second lock holds.
     #[error("the second lock holds: {0:?}")]
     Locked(Lock),

@@ -15,6 +15,7 @@ mod file_stamp;
 pub mod gateway;
 pub mod hsm;
 pub mod http;
+pub mod keeper;
 pub mod ledger;
 pub mod observe;
 pub mod operations;

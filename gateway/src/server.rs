@@ -20,10 +20,10 @@ use crate::http::connections::{self, Limits};
 use crate::http::listener::TlsListener;
 use crate::http::rates::Rates;
 use crate::http::router::router;
+use crate::keeper::{self, Keeping};
 use crate::ledger::fabric::FabricLedger;
 use crate::operations;
 use crate::records::RecordsError;
-use crate::records::object_store::ObjectRecords;
 use crate::sealing::SealingError;
 use crate::state::{KeyError, State, StateError, StateKey, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
@@ -125,7 +125,11 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     if let Some(renewal) = renewal {
         running.tasks.push(tokio::spawn(renewal.run()));
     }
-    running.tasks.extend([tokio::spawn(custodian::run(gateway)), tokio::spawn(retention::run(state))]);
+    running.tasks.extend([
+        tokio::spawn(custodian::run(Arc::clone(&gateway))),
+        tokio::spawn(keeper::run(gateway, Keeping::default())),
+        tokio::spawn(retention::run(state)),
+    ]);
     Ok(running)
 }
 
@@ -189,7 +193,7 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         trust: Arc::new(Trust::load(configuration)?),
         wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys)?),
         ledger: Arc::new(FabricLedger::connect(configuration)?),
-        records: Arc::new(ObjectRecords::in_folder(&configuration.records)?),
+        records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
         state,
         under_way: TaskTracker::new(),

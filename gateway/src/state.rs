@@ -16,6 +16,7 @@ pub mod callers;
 pub mod checkpoint;
 mod key;
 pub mod patient_index;
+pub mod records;
 pub mod retention;
 
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -1,12 +1,16 @@
 //! The order of steps of what the gateway does beyond passing a call to the ledger.
 
 pub mod check_readiness;
+pub mod collect_records;
+pub mod erase_records;
 pub mod open_link;
 pub mod patient_index;
+pub mod read_record;
 pub mod seal_envelope;
 pub mod serve_content;
 pub mod share_link;
 pub mod sign_elsewhere;
+pub mod store_record;
 
 use std::time::{Duration, SystemTime};
 

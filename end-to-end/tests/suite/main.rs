@@ -13,6 +13,7 @@ mod honesty;
 mod observing;
 mod own_key;
 mod privacy;
+mod records;
 mod refusals;
 mod second_lock;
 mod story;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
     promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
+    promises.extend_from_slice(records::PROMISES);
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use reqwest::{StatusCode, header};
 use rustls::RootCertStore;
 use serde::Deserialize;
 
-use super::{ContentRequest, Contents, ContentsError};
+use super::{ContentBytes, ContentRequest, Contents, ContentsError};
 use crate::configuration::Configuration;
 use crate::observe::observe;
 use crate::telemetry::trace_headers;
@@ -57,27 +59,25 @@ impl HttpsContents {
 }
 
 impl Contents for HttpsContents {
-    fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<Bytes, ContentsError>> {
+    fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<ContentBytes, ContentsError>> {
         Box::pin(observe("contents", "fetch", async move {
             let publisher = request.publisher.to_owned();
             let Some(client) = self.clients.get(request.publisher) else {
                 return Err(ContentsError::UnknownOrganisation(publisher));
             };
-            let unreachable = |error: &(dyn std::error::Error + 'static)| {
-                ContentsError::Unreachable(publisher.clone(), innermost(error).to_string())
-            };
             let mut url = request.url.clone();
             url.query_pairs_mut().append_pair("opening", request.opening);
 
-            let response =
-                client.get(url).headers(trace_headers()).send().await.map_err(|error| unreachable(&error))?;
+            let mut asking = client.get(url).headers(trace_headers());
+            if let Some(range) = &request.range {
+                asking = asking.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
+            }
+            let response = asking.send().await.map_err(|error| unreachable(&publisher, &error))?;
             let status = response.status();
-            if status.is_success() {
-                let length = usize::try_from(request.length).unwrap_or(usize::MAX);
-                return match body(response, length).await.map_err(|error| unreachable(&error))? {
-                    Some(content) => Ok(content),
-                    None => Err(ContentsError::TooLong(publisher)),
-                };
+            let expected = if request.range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+            if status == expected {
+                let most = request.range.map_or(request.length, |range| range.end - range.start);
+                return Ok(bounded(response, publisher, most));
             }
             let refusal = body(response, PROBLEM_BYTES).await.ok().flatten().unwrap_or_default();
             let refusal: RemoteProblem = serde_json::from_slice(&refusal).unwrap_or_default();
@@ -88,6 +88,21 @@ impl Contents for HttpsContents {
             }
         }))
     }
+}
+
+/// The body as it comes, until it is longer than it may be.
+fn bounded(response: reqwest::Response, publisher: String, most: u64) -> ContentBytes {
+    let mut left = most;
+    let chunks = response.bytes_stream().map(move |chunk| {
+        let chunk = chunk.map_err(|error| unreachable(&publisher, &error))?;
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| ContentsError::TooLong(publisher.clone()))?;
+        Ok(chunk)
+    });
+    chunks.boxed()
+}
+
+fn unreachable(publisher: &str, error: &(dyn std::error::Error + 'static)) -> ContentsError {
+    ContentsError::Unreachable(publisher.to_owned(), innermost(error).to_string())
 }
 
 #[derive(Default, Deserialize)]

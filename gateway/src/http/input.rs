@@ -5,7 +5,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt as _;
 use healthchain_rules::MediaType;
 use serde::de::DeserializeOwned;
@@ -13,8 +13,11 @@ use serde_json::{Map, Value};
 
 use super::problem::{
     BODY_TOO_LARGE, IDEMPOTENCY_KEY_MISSING, JSON_EXPECTED, MALFORMED_BODY, MALFORMED_PATH, MALFORMED_QUERY,
-    MEDIA_TYPE_NOT_A_RECORD, Problem, RECORD_EMPTY, RECORD_TOO_LARGE,
+    MEDIA_TYPE_NOT_A_RECORD, Problem,
 };
+use crate::failure::Failure;
+use crate::use_cases::read_record::Wanted;
+use crate::use_cases::store_record::RecordBytes;
 
 /// The ids of the path.
 pub(crate) struct Path<T>(pub(crate) T);
@@ -78,30 +81,48 @@ pub(crate) async fn optional_object(request: Request) -> Result<Map<String, Valu
 
 /// Refuses a record that is announced to be larger than `limit` bytes.
 pub(crate) fn require_length_within(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
-    if announced(headers).is_some_and(|length| length > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+    let too_large = announced(headers).is_some_and(|length| length > limit as u64);
+    if too_large { Err(Failure::RecordTooLarge(limit).into()) } else { Ok(()) }
 }
 
-/// Reads a record, at most `limit` bytes. It is held in memory whole.
-pub(crate) async fn record(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    require_length_within(headers, limit)?;
-    let mut record = BytesMut::with_capacity(announced(headers).unwrap_or(0) as usize);
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| Problem::new(MALFORMED_BODY).because(error))?;
-        if record.len() + chunk.len() > limit {
-            return Err(too_large(limit));
-        }
-        record.extend_from_slice(&chunk);
+/// A record as it arrives, at most `limit` bytes.
+pub(crate) fn record(body: Body, limit: usize) -> RecordBytes {
+    let mut left = limit;
+    let chunks = body.into_data_stream().map(move |chunk| {
+        let chunk = chunk.map_err(|error| Failure::RecordBroken(error.to_string()))?;
+        left = left.checked_sub(chunk.len()).ok_or(Failure::RecordTooLarge(limit))?;
+        Ok(chunk)
+    });
+    chunks.boxed()
+}
+
+/// The one range of bytes that a request wants (RFC 9110, 14.2). A header that is not understood, or wants several ranges, is passed
+/// over, as RFC 9110 allows, and so is one that holds for another state than this (`If-Range`).
+pub(crate) fn range(headers: &HeaderMap, etag: Option<&str>) -> Option<Wanted> {
+    let condition = headers.get(header::IF_RANGE).map(|value| value.to_str().ok());
+    if condition.is_some_and(|condition| condition.is_none() || condition != etag) {
+        return None;
     }
-    if record.is_empty() { Err(RECORD_EMPTY.into()) } else { Ok(record.freeze()) }
+    let range = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
+    let (first, last) = range.split_once('-')?;
+    match (first.is_empty(), last.is_empty()) {
+        (false, true) => Some(Wanted::From(first.parse().ok()?)),
+        (true, false) => Some(Wanted::Last(last.parse().ok()?)),
+        (false, false) => {
+            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+            (first <= last).then_some(Wanted::Between(first, last))
+        }
+        (true, true) => None,
+    }
+}
+
+/// A range as `Content-Range` says it.
+pub(crate) fn content_range(range: &std::ops::Range<u64>, length: u64) -> String {
+    format!("bytes {}-{}/{length}", range.start, range.end - 1)
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn too_large(limit: usize) -> Problem {
-    Problem::new(RECORD_TOO_LARGE).because(format!("at most {limit} bytes"))
 }
 
 /// The record's media type. Forms are refused: what arrives then is not the record but its wrapping, and a form is what curl
@@ -127,4 +148,50 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<&str, Problem> {
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
     let is_key = (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     if is_key { Ok(key) } else { Err(IDEMPOTENCY_KEY_MISSING.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(range: &str, condition: Option<&str>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RANGE, range.parse().unwrap());
+        condition.map(|condition| headers.insert(header::IF_RANGE, condition.parse().unwrap()));
+        headers
+    }
+
+    #[test]
+    fn one_range_of_bytes_is_understood() {
+        for (text, wanted) in [
+            ("bytes=0-", Wanted::From(0)),
+            ("bytes=5-9", Wanted::Between(5, 9)),
+            ("bytes=7-7", Wanted::Between(7, 7)),
+            ("bytes=-3", Wanted::Last(3)),
+        ] {
+            assert_eq!(range(&headers(text, None), None), Some(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_other_range_is_passed_over() {
+        for text in [
+            "bytes=",
+            "bytes=-",
+            "bytes=9-5",
+            "bytes=0-1,3-4",
+            "lines=0-1",
+            "bytes=a-b",
+            "bytes=0-99999999999999999999",
+        ] {
+            assert_eq!(range(&headers(text, None), None), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_another_state_is_passed_over() {
+        let given = |condition| range(&headers("bytes=0-1", Some(condition)), Some("\"this\"")).is_some();
+        assert!(given("\"this\"") && !given("\"that\"") && !given("W/\"this\""));
+        assert!(!given("Mon, 23 Nov 2026 00:00:00 GMT"));
+    }
 }

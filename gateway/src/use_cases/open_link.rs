@@ -1,21 +1,23 @@
-//! Opening a link: ask the ledger, unseal, fetch, check, decrypt.
+//! Opening a link: ask the ledger, unseal, and read the record from where it lies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_interface::{LinksClient, OpenLink, Opened, OrganisationsClient};
 use healthchain_rules::{
-    Category, Commitment, Content, Decision, Envelope, Holder, Opening, OrganisationState, Refusal, RefusalCode,
-    TransactionId,
+    Category, Content, Decision, Envelope, Holder, Opening, OrganisationState, Refusal, RefusalCode, TransactionId,
 };
 use tokio::time::Instant;
 use url::Url;
 
-use super::busy;
-use super::serve_content::serve_content;
-use crate::content::{Payload, content_bytes_at_most, content_hash};
+use super::read_record::{OutgoingRecord, Reader, Source, Wanted};
+use super::serve_content::{OPENING_AGE, ServedContent, serve_content};
+use super::{distance, now};
+use crate::content::parts::Place;
+use crate::content::{Payload, content_bytes_at_most};
 use crate::contents::{ContentRequest, ContentsError};
-use crate::failure::Failure;
+use crate::failure::{Failure, Lock};
 use crate::gateway::{Gateway, content_url, unseal};
 use crate::telemetry::SPANS;
 use crate::wallet::{Keys, WalletMember};
@@ -25,32 +27,30 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A record with the opening that permits its holder to have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedRecord {
     /// The committed opening.
     pub opening: Opening,
-    /// What was published, as checked.
+    /// What was published.
     pub content: Content,
     /// The record's plain bytes.
-    pub record: Bytes,
+    pub record: OutgoingRecord,
 }
 
 /// What a permitted opening brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Brought {
     /// The record.
-    Record(OpenedRecord),
+    Record(Box<OpenedRecord>),
     /// An envelope for a key that the member keeps elsewhere.
     Sealed(Box<Opening>, Envelope),
 }
 
-/// Opens a link for a member whose key is here. The ledger's decision is committed before anything is fetched, and a denial is a failure that
-/// carries it.
+/// Opens a link for a member whose key is here. The ledger's decision is committed before anything is fetched, and a denial is a
+/// failure that carries it.
 #[tracing::instrument(target = SPANS, skip_all)]
 pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink) -> Result<OpenedRecord, Failure> {
     let opened = LinksClient::new(gateway.contract(member.signer()?)).open(call).await?;
     match receive(gateway, member, opened).await? {
-        Brought::Record(record) => Ok(record),
+        Brought::Record(record) => Ok(*record),
         Brought::Sealed(..) => Err(Failure::EnvelopeDoesNotOpen),
     }
 }
@@ -58,40 +58,80 @@ pub async fn open_link(gateway: &Gateway, member: &WalletMember, call: &OpenLink
 /// Carries a committed opening out. A denial is a failure that carries it.
 pub async fn receive(gateway: &Gateway, member: &WalletMember, opened: Opened) -> Result<Brought, Failure> {
     let Opened { opening, envelope } = opened;
-    let Some(permitted) = Permitted::of(&opening) else { return Err(Failure::Denied(Box::new(opening))) };
-    let transaction = opening.transaction.clone();
-    let after = |failure| Failure::AfterOpening { opening: transaction, failure: Box::new(failure) };
-
+    if !opening.decision.is_permitted() {
+        return Err(Failure::Denied(Box::new(opening)));
+    }
     let envelope = match envelope {
         Some(envelope) => Ok(envelope),
         None => awaited_envelope(gateway, &opening).await,
     };
-    let envelope = match envelope {
-        Ok(envelope) => envelope,
-        Err(failure) => return Err(after(failure)),
-    };
-    if is_for_elsewhere(member, &envelope) {
-        return Ok(Brought::Sealed(Box::new(opening), envelope));
-    }
-    let content = permitted.content.clone();
-    match carry_out(gateway, member, &opening, &permitted, envelope).await {
-        Ok(record) => Ok(Brought::Record(OpenedRecord { opening, content, record })),
-        Err(failure) => Err(after(failure)),
+    match envelope {
+        Ok(envelope) if is_for_elsewhere(member, &envelope) => Ok(Brought::Sealed(Box::new(opening), envelope)),
+        Ok(envelope) => {
+            carry_out(gateway, member, opening, envelope, None).await.map(|opened| Brought::Record(Box::new(opened)))
+        }
+        Err(failure) => Err(after(&opening, failure)),
     }
 }
 
-/// The encrypted content of an opening, for its opener, who has the key elsewhere. Nothing is decided here: another publisher's gateway
-/// holds its lock, and this one its own.
-pub async fn sealed_content(gateway: &Gateway, member: &WalletMember, id: &TransactionId) -> Result<Bytes, Failure> {
+/// The record of a link that the member has opened, once more, or a range of it: as long as the opening is in force, and the
+/// second lock would give it out.
+#[tracing::instrument(target = SPANS, skip_all)]
+pub async fn opened_content(
+    gateway: &Gateway,
+    member: &WalletMember,
+    opening: &TransactionId,
+    wanted: Option<Wanted>,
+) -> Result<OpenedRecord, Failure> {
+    let links = LinksClient::new(gateway.contract(member.signer()?));
+    let (opening, envelope) = tokio::join!(links.opening(opening), links.envelope(opening));
+    let opening = own_opening(member, opening?)?;
+    let envelope = envelope?;
+    if distance(opening.time, now()) > OPENING_AGE {
+        return Err(Failure::Locked(Lock::TooOld));
+    }
+    let envelope = match envelope {
+        Some(envelope) => envelope,
+        None => awaited_envelope(gateway, &opening).await?,
+    };
+    carry_out(gateway, member, opening, envelope, wanted).await
+}
+
+/// The encrypted content of an opening, or a range of it, for its opener, who has the key elsewhere. Nothing is decided here: another
+/// publisher's gateway holds its lock, and this one its own.
+pub async fn sealed_content(
+    gateway: &Gateway,
+    member: &WalletMember,
+    id: &TransactionId,
+    wanted: Option<Wanted>,
+) -> Result<ServedContent, Failure> {
     let opening = LinksClient::new(gateway.own_contract()).opening(id).await?;
-    if opening.opener != member.id {
-        return Err(Failure::Refused(Refusal::new(RefusalCode::UnknownOpening, "there is no such opening of yours")));
+    let opening = own_opening(member, opening)?;
+    if opening.publisher == gateway.organisation.msp_id && opening.decision.is_permitted() {
+        return serve_content(gateway, &gateway.organisation.msp_id, &opening.link, opening.version, id, wanted).await;
     }
-    let Some(permitted) = Permitted::of(&opening) else { return Err(Failure::Denied(Box::new(opening))) };
-    if opening.publisher == gateway.organisation.msp_id {
-        return serve_content(gateway, &gateway.organisation.msp_id, &opening.link, opening.version, id).await;
+    let Decision::Permitted { content, .. } = &opening.decision else {
+        return Err(Failure::Denied(Box::new(opening)));
+    };
+    let length = content.length;
+    require_within_limit(gateway, length)?;
+    let range = match wanted {
+        Some(wanted) => Some(wanted.of(length).ok_or(Failure::RangeNotSatisfiable(length))?),
+        None => None,
+    };
+    let (url, publisher) = (publishers_url(gateway, &opening).await?, opening.publisher.as_str());
+    let opening_id = opening.transaction.as_str();
+    let request = ContentRequest { publisher, url: &url, opening: opening_id, length, range: range.clone() };
+    let fetched = tokio::time::timeout(gateway.patience.transfer, gateway.contents.fetch(request)).await;
+    let bytes = fetched.map_err(|_| unreachable(&opening, "the content did not arrive in time"))??;
+    Ok(ServedContent { length, range: range.unwrap_or(0..length), bytes: bytes.map_err(Failure::from).boxed() })
+}
+
+fn own_opening(member: &WalletMember, opening: Opening) -> Result<Opening, Failure> {
+    if opening.opener == member.id {
+        return Ok(opening);
     }
-    fetch_from_publisher(gateway, &opening, &permitted).await
+    Err(Failure::Refused(Refusal::new(RefusalCode::UnknownOpening, "there is no such opening of yours")))
 }
 
 /// Whether the envelope is sealed to a key that the member keeps elsewhere.
@@ -100,53 +140,45 @@ fn is_for_elsewhere(member: &WalletMember, envelope: &Envelope) -> bool {
     own && matches!(member.keys, Keys::Elsewhere(_))
 }
 
-/// What a permitted opening says of the record.
-struct Permitted<'a> {
-    category: Category,
-    content: &'a Content,
-    commitment: &'a Commitment,
-}
-
-impl<'a> Permitted<'a> {
-    fn of(opening: &'a Opening) -> Option<Self> {
-        match &opening.decision {
-            Decision::Permitted { category, content, commitment, .. } => {
-                Some(Self { category: *category, content, commitment })
-            }
-            Decision::Denied { .. } => None,
-        }
-    }
-}
-
 async fn carry_out(
     gateway: &Gateway,
     member: &WalletMember,
-    opening: &Opening,
-    permitted: &Permitted<'_>,
+    opening: Opening,
     envelope: Envelope,
-) -> Result<Bytes, Failure> {
+    wanted: Option<Wanted>,
+) -> Result<OpenedRecord, Failure> {
+    let Decision::Permitted { category, content, commitment, .. } = &opening.decision else {
+        return Err(Failure::Denied(Box::new(opening)));
+    };
+    let (content, commitment) = (content.clone(), commitment.clone());
+    let read = async {
+        let payload = payload(gateway, member, &opening, *category, &envelope)?;
+        let source = source(gateway, &opening, *category, &content, &payload).await?;
+        let patience = gateway.patience.transfer;
+        let reader = Reader { source, key: payload.key.clone(), content: content.clone(), commitment, patience };
+        reader.read(Place { link: &opening.link, version: opening.version }, wanted).await
+    };
+    match read.await {
+        Ok(record) => Ok(OpenedRecord { opening, content, record }),
+        Err(failure) => Err(after(&opening, failure)),
+    }
+}
+
+fn after(opening: &Opening, failure: Failure) -> Failure {
+    Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }
+}
+
+fn payload(
+    gateway: &Gateway,
+    member: &WalletMember,
+    opening: &Opening,
+    category: Category,
+    envelope: &Envelope,
+) -> Result<Payload, Failure> {
     let keys = [Some(gateway.organisation.encryption_key.as_ref()), member.encryption_key()];
     let key = keys.into_iter().flatten().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
     let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
-    let payload = unseal(key, &envelope, &opening.link, opening.version, permitted.category)?;
-
-    let encrypted = fetch(gateway, opening, permitted, &payload).await?;
-    let (expected, commitment) = (permitted.content.clone(), permitted.commitment.clone());
-    busy(move || {
-        if encrypted.len() as u64 != expected.length {
-            return Err(Failure::Tampered("length"));
-        }
-        if content_hash(&encrypted) != expected.hash.as_str() {
-            return Err(Failure::Tampered("SHA-256"));
-        }
-        let record = payload.key.decrypt(&encrypted).map_err(|_| Failure::Tampered("key"))?;
-        // AES-GCM does not commit to its key: without this a publisher could give two openers two keys, and so two records.
-        if payload.key.commitment(&record)? != commitment.as_str() {
-            return Err(Failure::Tampered("commitment"));
-        }
-        Ok(Bytes::from(record))
-    })
-    .await
+    unseal(key, envelope, &opening.link, opening.version, category)
 }
 
 /// The envelope that the publisher's gateway seals on the ledger's instruction.
@@ -166,40 +198,30 @@ async fn awaited_envelope(gateway: &Gateway, opening: &Opening) -> Result<Envelo
     }
 }
 
-async fn fetch(
+async fn source(
     gateway: &Gateway,
     opening: &Opening,
-    permitted: &Permitted<'_>,
+    category: Category,
+    content: &Content,
     payload: &Payload,
-) -> Result<Bytes, Failure> {
+) -> Result<Source, Failure> {
     if opening.publisher == gateway.organisation.msp_id {
-        return own_record(gateway, opening, permitted.category, payload).await;
+        let name = own_record(gateway, opening, category, payload).await?;
+        return Ok(Source::Own(Arc::clone(&gateway.records), name));
     }
-    fetch_from_publisher(gateway, opening, permitted).await
+    require_within_limit(gateway, content.length)?;
+    Ok(Source::Other {
+        contents: Arc::clone(&gateway.contents),
+        publisher: opening.publisher.to_string(),
+        url: publishers_url(gateway, opening).await?,
+        opening: opening.transaction.to_string(),
+    })
 }
 
-async fn fetch_from_publisher(
-    gateway: &Gateway,
-    opening: &Opening,
-    permitted: &Permitted<'_>,
-) -> Result<Bytes, Failure> {
-    // Before anything is fetched, because it is held in memory: the length is the publisher's word.
-    let length = permitted.content.length;
-    if length > content_bytes_at_most(gateway.max_record_bytes) {
-        return Err(Failure::BeyondLimit(length));
-    }
-    let url = publishers_url(gateway, opening).await?;
-    let request = ContentRequest {
-        publisher: opening.publisher.as_str(),
-        url: &url,
-        opening: opening.transaction.as_str(),
-        length,
-    };
-    match tokio::time::timeout(gateway.patience.transfer, gateway.contents.fetch(request)).await {
-        Ok(Err(ContentsError::TooLong(_))) => Err(Failure::Tampered("length")),
-        Ok(fetched) => Ok(fetched?),
-        Err(_) => Err(unreachable(opening, "the content did not arrive in time")),
-    }
+/// Before anything is fetched: the length is the publisher's word.
+fn require_within_limit(gateway: &Gateway, length: u64) -> Result<(), Failure> {
+    let most = content_bytes_at_most(gateway.max_record_bytes);
+    if length > most { Err(Failure::BeyondLimit(length)) } else { Ok(()) }
 }
 
 /// The content's place at the address that the ledger holds for the publisher. What host the envelope names does not count:
@@ -218,17 +240,16 @@ fn unreachable(opening: &Opening, reason: &str) -> Failure {
     ContentsError::Unreachable(opening.publisher.to_string(), reason.to_owned()).into()
 }
 
-/// From the own store. An envelope for one person does not name the record there; the organisation's own envelope does.
+/// The name in the own store. An envelope for one person does not tell it; the organisation's own envelope does.
 async fn own_record(
     gateway: &Gateway,
     opening: &Opening,
     category: Category,
     payload: &Payload,
-) -> Result<Bytes, Failure> {
+) -> Result<String, Failure> {
     if let Some(name) = &payload.record {
-        return Ok(gateway.records.fetch(name).await?);
+        return Ok(name.clone());
     }
     let payload = gateway.own_payload(&opening.link, opening.version, category).await?;
-    let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
-    Ok(gateway.records.fetch(name).await?)
+    payload.record.clone().ok_or(Failure::EnvelopeDoesNotOpen)
 }

@@ -1,23 +1,40 @@
 //! The second lock: an encrypted content leaves this organisation only on the strength of a committed, permitted, recent
 //! opening by the organisation that asks, still in force, as this organisation's *own* peer knows it.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_interface::LinksClient;
-use healthchain_rules::{Category, Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId};
+use healthchain_rules::{
+    Category, Content, ContentHash, Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId,
+};
+use openssl::sha::Sha256;
 use tokio::time::Instant;
 
+use super::read_record::Wanted;
+use super::store_record::RecordBytes;
 use super::{distance, now};
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
+use crate::records::StoredBytes;
 use crate::telemetry::SPANS;
 
 /// How old an opening may be. As its time is the opener's, it may also lie this far in the future.
 pub const OPENING_AGE: Duration = Duration::from_secs(5 * 60);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The encrypted content of a version, for another organisation's gateway.
+/// A content, or a range of it, on its way to another organisation's gateway.
+pub struct ServedContent {
+    /// Length of the whole content.
+    pub length: u64,
+    /// Which of its bytes follow.
+    pub range: Range<u64>,
+    /// The bytes.
+    pub bytes: RecordBytes,
+}
+
+/// The encrypted content of a version, or what is wanted of it, for another organisation's gateway.
 #[tracing::instrument(target = SPANS, skip_all)]
 pub async fn serve_content(
     gateway: &Gateway,
@@ -25,9 +42,14 @@ pub async fn serve_content(
     link: &LinkId,
     version: u32,
     opening: &TransactionId,
-) -> Result<Bytes, Failure> {
+    wanted: Option<Wanted>,
+) -> Result<ServedContent, Failure> {
     let opening = committed_opening(gateway, opening).await?;
-    let category = check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
+    let (category, published) = check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
+    let range = match wanted {
+        Some(wanted) => Some(wanted.of(published.length).ok_or(Failure::RangeNotSatisfiable(published.length))?),
+        None => None,
+    };
 
     // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
     let links = LinksClient::new(gateway.own_contract());
@@ -36,12 +58,34 @@ pub async fn serve_content(
     in_force?;
     let payload = payload?;
     let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
-    let content = gateway.records.fetch(name).await?;
+    let bytes = gateway.records.fetch(name, range.clone()).await?;
     tracing::info!(
-        opening = %opening.transaction, %link, version, organisation = %asking, bytes = content.len(),
-        "content transferred"
+        opening = %opening.transaction, %link, version, organisation = %asking, ?range, "content given out"
     );
-    Ok(content)
+    let bytes = if range.is_none() { checked(bytes, link, version, &published.hash) } else { bytes };
+    let range = range.unwrap_or(0..published.length);
+    Ok(ServedContent { length: published.length, range, bytes: bytes.map_err(Failure::from).boxed() })
+}
+
+/// Tells this organisation's operator of a store that has not kept what was published. Whoever asked finds it out for itself: it
+/// checks the same hash, and could not rely on a check of somebody else's.
+fn checked(bytes: StoredBytes, link: &LinkId, version: u32, hash: &ContentHash) -> StoredBytes {
+    let (link, hash) = (link.clone(), hash.clone());
+    let begun = (bytes, Sha256::new());
+    let bytes = futures::stream::try_unfold(begun, move |(mut bytes, mut sum)| {
+        let (link, hash) = (link.clone(), hash.clone());
+        async move {
+            let Some(chunk) = bytes.try_next().await? else {
+                if hex::encode(sum.finish()) != hash.as_str() {
+                    tracing::error!(%link, version, "the store has not kept the content as it was published");
+                }
+                return Ok(None);
+            };
+            sum.update(&chunk);
+            Ok(Some((chunk, (bytes, sum))))
+        }
+    });
+    bytes.boxed()
 }
 
 /// The opening as the own peer has it. The asking organisation's peer may be a block ahead: then it is waited for.
@@ -61,7 +105,7 @@ async fn committed_opening(gateway: &Gateway, id: &TransactionId) -> Result<Open
     }
 }
 
-/// What kind of record the opening is of, if it opens the lock.
+/// What kind of record the opening is of, and its content, if it opens the lock.
 fn check(
     gateway: &Gateway,
     opening: &Opening,
@@ -69,7 +113,7 @@ fn check(
     link: &LinkId,
     version: u32,
     now: LedgerTime,
-) -> Result<Category, Lock> {
+) -> Result<(Category, Content), Lock> {
     match &opening.decision {
         _ if opening.organisation != *asking => Err(Lock::AnotherOrganisation),
         _ if opening.link != *link => Err(Lock::AnotherLink),
@@ -77,6 +121,6 @@ fn check(
         Decision::Denied { .. } => Err(Lock::Denied),
         _ if distance(opening.time, now) > OPENING_AGE => Err(Lock::TooOld),
         _ if opening.publisher != gateway.organisation.msp_id => Err(Lock::NotThePublisher),
-        Decision::Permitted { category, .. } => Ok(*category),
+        Decision::Permitted { category, content, .. } => Ok((*category, content.clone())),
     }
 }

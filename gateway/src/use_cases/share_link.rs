@@ -1,15 +1,21 @@
-//! Publishing a record: encrypt, store, seal, submit.
+//! Publishing a record: encrypt and store as it comes, seal, submit.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use futures::TryStreamExt as _;
 use healthchain_interface::{LinksClient, PublishLink, RecipientsQuery};
 use healthchain_rules::{
-    Category, Commitment, ContentHash, Holder, Link, LinkId, MediaType, MemberId, Recipient, Refusal, RefusalCode,
+    Category, Content, Holder, Link, LinkId, MediaType, MemberId, Recipient, Refusal, RefusalCode,
 };
 
-use super::{busy, seal_for};
-use crate::content::{ContentKey, Payload, content_hash};
+use super::read_record::{Reader, Source};
+use super::seal_for;
+use super::store_record::{RecordBytes, StoredRecord, store_record};
+use crate::content::Payload;
+use crate::content::parts::Place;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
+use crate::state::records;
 use crate::telemetry::SPANS;
 use crate::wallet::WalletMember;
 
@@ -17,7 +23,6 @@ use crate::wallet::WalletMember;
 const FIRST: u32 = 1;
 
 /// A record to publish.
-#[derive(Debug, Clone)]
 pub struct Record {
     /// Whose it is.
     pub patient: MemberId,
@@ -25,8 +30,8 @@ pub struct Record {
     pub category: Category,
     /// Media type of the bytes.
     pub media_type: MediaType,
-    /// The record itself.
-    pub bytes: Bytes,
+    /// The record itself, as it comes.
+    pub bytes: RecordBytes,
 }
 
 /// A published link.
@@ -94,13 +99,23 @@ pub async fn share_link(
         Prospect::Published(link) => return same_record(gateway, *link, record).await,
     };
     let links = LinksClient::new(gateway.contract(member.signer()?));
-    let call = compose(gateway, &id, recipients, &record).await?;
+    let (call, stored) = compose(gateway, &id, recipients, record).await?;
     match links.publish(&call).await.map_err(Failure::from) {
-        Ok(link) => Ok(Shared::Now(link)),
+        Ok(link) => {
+            // It is published, whatever the state says; what it does not know, the keeper reads from the ledger.
+            if let Err(error) = records::confirm(&gateway.state, &stored.name).await {
+                tracing::warn!(%error, "that a stored record is published could not be remembered");
+            }
+            Ok(Shared::Now(link))
+        }
         // Another request with the same key was faster.
         Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::LinkExists => {
             match published(gateway, member, &id).await? {
-                Some(link) => same_record(gateway, link, record).await,
+                Some(link) => {
+                    let bytes = stored_again(gateway, &id, &call.media_type, stored).await?;
+                    let PublishLink { patient, category, media_type, .. } = call;
+                    same_record(gateway, link, Record { patient, category, media_type, bytes }).await
+                }
                 None => Err(Failure::Refused(refusal)),
             }
         }
@@ -113,28 +128,43 @@ pub async fn compose(
     gateway: &Gateway,
     id: &LinkId,
     recipients: Vec<Recipient>,
-    record: &Record,
-) -> Result<PublishLink, Failure> {
-    let encrypted = encrypt(record).await?;
-    let content_length = encrypted.jwe.len() as u64;
+    record: Record,
+) -> Result<(PublishLink, StoredRecord), Failure> {
+    let Record { patient, category, media_type, bytes } = record;
     // A failure after this line leaves a ciphertext that nobody has the key of, never a link without its record.
-    let name = gateway.records.store(encrypted.jwe).await?;
-    let payload = Payload { url: gateway.content_url(id, FIRST), key: encrypted.key, record: Some(name) };
+    let stored = store_record(gateway, Place { link: id, version: FIRST }, &media_type, bytes).await?;
+    let (key, name) = (stored.key.clone(), stored.name.clone());
+    let payload = Payload { url: gateway.content_url(id, FIRST), key, record: Some(name) };
     let seal_one = |recipient: Recipient| {
         let own = matches!(&recipient.holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id);
         let payload = if own { payload.clone() } else { payload.for_others() };
-        seal_for(recipient, &payload, id, FIRST, record.category)
+        seal_for(recipient, &payload, id, FIRST, category)
     };
-    Ok(PublishLink {
+    let call = PublishLink {
         link: id.clone(),
-        patient: record.patient.clone(),
-        category: record.category,
-        content_hash: encrypted.content_hash,
-        content_length,
-        commitment: encrypted.commitment,
-        media_type: record.media_type.clone(),
+        patient,
+        category,
+        content_hash: stored.content_hash.clone(),
+        content_length: stored.content_length,
+        commitment: stored.commitment.clone(),
+        media_type,
         envelopes: recipients.into_iter().map(seal_one).collect::<Result<_, _>>()?,
-    })
+    };
+    Ok((call, stored))
+}
+
+/// The bytes of a record that was just stored.
+async fn stored_again(
+    gateway: &Gateway,
+    link: &LinkId,
+    media_type: &MediaType,
+    stored: StoredRecord,
+) -> Result<RecordBytes, Failure> {
+    let StoredRecord { name, key, content_hash: hash, content_length: length, commitment } = stored;
+    let content = Content { hash, length, media_type: media_type.clone() };
+    let (source, patience) = (Source::Own(Arc::clone(&gateway.records), name), gateway.patience.transfer);
+    let reader = Reader { source, key, content, commitment, patience };
+    Ok(reader.read(Place { link, version: FIRST }, None).await?.bytes)
 }
 
 /// The id under which a member's request publishes: SHA-256 of the member and the key, each behind its length.
@@ -170,31 +200,17 @@ async fn same_record(gateway: &Gateway, link: Link, record: Record) -> Result<Sh
         return Err(Failure::IdempotencyKeyReused);
     }
     let payload = gateway.own_payload(&link.id, FIRST, link.category).await?;
-    let commitment = busy(move || Ok(payload.key.commitment(&record.bytes)?)).await?;
+    let mut commitment = payload.key.committing()?;
+    let mut bytes = record.bytes;
+    while let Some(chunk) = bytes.try_next().await? {
+        commitment.update(&chunk)?;
+    }
+    let commitment = commitment.finish()?;
     if openssl::memcmp::eq(commitment.as_bytes(), link.current.commitment.as_str().as_bytes()) {
         Ok(Shared::Before(link))
     } else {
         Err(Failure::IdempotencyKeyReused)
     }
-}
-
-struct Encrypted {
-    key: ContentKey,
-    jwe: Bytes,
-    content_hash: ContentHash,
-    commitment: Commitment,
-}
-
-async fn encrypt(record: &Record) -> Result<Encrypted, Failure> {
-    let (bytes, media_type) = (record.bytes.clone(), record.media_type.clone());
-    busy(move || {
-        let key = ContentKey::generate()?;
-        let jwe = Bytes::from(key.encrypt(media_type.as_str(), &bytes)?);
-        let content_hash = content_hash(&jwe).parse().expect("a SHA-256 in hexadecimal digits is a content hash");
-        let commitment = key.commitment(&bytes)?.parse().expect("an HMAC in hexadecimal digits is a commitment");
-        Ok(Encrypted { key, jwe, content_hash, commitment })
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -10,12 +10,15 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_gateway::ledger::{Before, Endorsed, Ledger, LedgerFailure, Notice, Position, Signed, Start, Unsigned};
 use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
-use healthchain_rules::audit::AuditEntry;
+use healthchain_rules::audit::{Act, AuditEntry};
+use healthchain_rules::erasure::ErasureAct;
+use healthchain_rules::link::LinkAct;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{
-    Content, Decision, Denial, EncryptionKey, Envelope, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
-    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Recipient,
-    Refusal, RefusalCode, Rule, TransactionId, Version,
+    Content, Decision, Denial, Destroyed, DestroyedVersion, Destruction, EncryptionKey, Envelope, ErasureReceipt,
+    Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId, LinkState, MemberId, MspId, Opening, Organisation,
+    OrganisationKind, OrganisationState, Provision, Reason, Recipient, Refusal, RefusalCode, Rule, TransactionId,
+    Version,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -62,6 +65,7 @@ pub(crate) struct State {
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) envelopes: Vec<(LinkId, Envelope)>,
     pub(crate) openings: BTreeMap<TransactionId, Opening>,
+    pub(crate) receipts: BTreeMap<LinkId, ErasureReceipt>,
     /// What functions that the gateway only passes on answer.
     pub(crate) answers: BTreeMap<String, serde_json::Value>,
     /// Writes that wait until the test lets them go.
@@ -110,6 +114,35 @@ impl MemoryLedger {
         self.state.lock().unwrap().calls.iter().filter(|called| *called == function).count()
     }
 
+    /// Tells the event of a link's publication, which is not told by itself.
+    pub(crate) fn tell_published(&self, link: &str) {
+        let mut state = self.state.lock().unwrap();
+        let link = state.link(&link.parse().unwrap()).unwrap().clone();
+        let act = LinkAct::LinkPublished { link: link.id, version: 1, category: link.category };
+        state.tell_act(&link.publisher, act.into());
+        self.happened.send_replace(state.events.len());
+    }
+
+    /// Has a privacy officer erase a link.
+    pub(crate) fn erase(&self, link: &str) {
+        let mut state = self.state.lock().unwrap();
+        let id: LinkId = link.parse().unwrap();
+        let (by, at, reason): (MemberId, _, Reason) = ("officer".parse().unwrap(), now(), "wrong".parse().unwrap());
+        let link = state.links.get_mut(&id).unwrap();
+        link.state = LinkState::Erased { by: by.clone(), at, reason: reason.clone() };
+        let versions = vec![DestroyedVersion { number: 1, content_hash: link.current.content.hash.clone() }];
+        let (patient, publisher) = (link.patient.clone(), link.publisher.clone());
+        let destroyed = Destroyed { versions, envelopes: 1, amendments: BTreeSet::new() };
+        let content = Destruction::Ordered;
+        let act = ErasureAct::LinkErased { link: id.clone(), reason: reason.clone() };
+        state.envelopes.retain(|(of, _)| *of != id);
+        state.tell_act(&publisher, act.into());
+        let receipt =
+            ErasureReceipt { link: id.clone(), patient, publisher, by, at, reason, destroyed, stays: vec![], content };
+        state.receipts.insert(id, receipt);
+        self.happened.send_replace(state.events.len());
+    }
+
     fn call(&self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
         let mut state = self.state.lock().unwrap();
         state.calls.push(function.to_owned());
@@ -140,6 +173,16 @@ impl State {
             "Links:opening" => answer(self.opening(&argument(arguments, 0))?),
             "Links:envelope" => {
                 let opening = self.opening(&argument(arguments, 0))?;
+                let may_know = match &who {
+                    Who::Member(member, _) => *member == opening.opener,
+                    Who::Custodian(organisation) => *organisation == opening.organisation,
+                };
+                if !may_know {
+                    return Err(refused(RefusalCode::UnknownOpening));
+                }
+                if !self.permitted.contains(&opening.organisation) {
+                    return Err(refused(RefusalCode::OpeningNotInForce));
+                }
                 answer(&self.envelope_for(&opening.link, opening))
             }
             "Links:inForce" => {
@@ -158,6 +201,16 @@ impl State {
                 let mut envelopes = self.envelopes.iter();
                 let found = envelopes.find(|(of, envelope)| *of == link && envelope.holder == own);
                 answer(found.map(|(_, envelope)| envelope).ok_or_else(|| refused(RefusalCode::UnknownEnvelope))?)
+            }
+            "Links:erasureReceipt" => {
+                let receipt = self.receipts.get(&argument::<LinkId>(arguments, 0));
+                answer(receipt.ok_or_else(|| refused(RefusalCode::LinkNotErased))?)
+            }
+            "Links:confirmDestruction" => {
+                let receipt = self.receipts.get_mut(&argument::<LinkId>(arguments, 0));
+                let receipt = receipt.ok_or_else(|| refused(RefusalCode::LinkNotErased))?;
+                receipt.content = Destruction::Confirmed { at: now() };
+                answer(receipt)
             }
             "Links:addEnvelope" => {
                 let AddEnvelope { opening, envelope } = argument(arguments, 0);
@@ -241,7 +294,6 @@ impl State {
     }
 
     fn tell(&mut self, opening: &Opening, wanted: Recipient) {
-        let block = self.events.len() as u64;
         let entry = AuditEntry {
             transaction: opening.transaction.clone(),
             time: opening.time,
@@ -251,8 +303,20 @@ impl State {
             patient: Some(opening.patient.clone()),
             act: OpeningAct::of(opening).into(),
         };
-        let position = Position { block, transaction: opening.transaction.to_string() };
-        self.events.push(Notice { position, event: Some(LedgerEvent { entry, wanted: Some(wanted) }) });
+        self.tell_entry(entry, Some(wanted));
+    }
+
+    /// Tells of something that the test has the ledger do.
+    fn tell_act(&mut self, organisation: &MspId, act: Act) {
+        let (member, owner, patient) = (None, None, None);
+        let transaction = transaction(1000 + self.events.len() as u64);
+        let organisation = organisation.clone();
+        self.tell_entry(AuditEntry { transaction, time: now(), organisation, member, owner, patient, act }, None);
+    }
+
+    fn tell_entry(&mut self, entry: AuditEntry, wanted: Option<Recipient>) {
+        let position = Position { block: self.events.len() as u64, transaction: entry.transaction.to_string() };
+        self.events.push(Notice { position, event: Some(LedgerEvent { entry, wanted }) });
     }
 
     fn link(&self, id: &LinkId) -> Result<&Link, LedgerFailure> {

@@ -66,7 +66,7 @@ async fn routes_ports_and_what_the_gateway_depends_on_are_measured() {
     let metrics = operations.metrics().await;
     let published = r#"healthchain_http_request_seconds_count{method="POST",route="/v1/links",status="2xx"}"#;
     assert!(sample(&metrics, published) >= 1.0);
-    assert!(metrics.contains(r#"healthchain_port_seconds_bucket{port="records",operation="store",outcome="ok",le="#));
+    assert!(metrics.contains(r#"healthchain_port_seconds_bucket{port="records",operation="finish",outcome="ok",le="#));
     assert!(metrics.contains(r#"healthchain_port_seconds_count{port="contents",operation="fetch",outcome="ok"}"#));
     assert_eq!(sample(&metrics, "healthchain_custodian_lag_blocks "), 2.0);
     assert_eq!(sample(&metrics, "healthchain_ledger_height "), 9.0);

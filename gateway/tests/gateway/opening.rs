@@ -32,7 +32,9 @@ async fn a_permitted_opening_gives_the_published_bytes_in_either_organisation() 
         assert_eq!(response.status(), 200);
         let headers = response.headers().clone();
         assert_eq!(headers["content-type"], "application/fhir+json");
-        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["cache-control"], "no-store, no-transform");
+        let place = format!("/v1/openings/{}/content", headers["opening-transaction"].to_str().unwrap());
+        assert_eq!(headers["content-location"], place.as_str());
         assert_eq!(headers["opening-transaction"].len(), 64);
         let digest = STANDARD.encode(openssl::sha::sha256(RECORD.as_bytes()));
         assert_eq!(headers["repr-digest"], format!("sha-256=:{digest}:"));

@@ -39,7 +39,7 @@ pub(crate) const PATIENCE: Patience = Patience {
 };
 /// What the payer's gateway is told to say of its ledger; the hospital's is told nothing.
 pub(crate) const NOTICE: &str = "A ledger for tests.";
-pub(crate) const MAX_RECORD_BYTES: usize = 64 << 10;
+pub(crate) const MAX_RECORD_BYTES: usize = 4 << 20;
 
 /// Keys of providers and clients are fetched more often than in earnest, so that tests need not wait.
 pub(crate) const PACE: Pace =
@@ -139,6 +139,16 @@ impl World {
         // A wallet looks for new members once a second.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         self.hospital.client(Some(&certificate))
+    }
+
+    /// Has the hospital serve with its gateway as it is now.
+    pub(crate) async fn restart_hospital(&mut self) {
+        let hospital = &mut self.hospital;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TlsListener::bind(any, own(&hospital.gateway_tls).server().unwrap()).await.unwrap();
+        hospital.url = format!("https://localhost:{}", listener.address().port());
+        self.ledger.state.lock().unwrap().gateway_urls.insert(hospital.msp_id.clone(), hospital.url.clone());
+        hospital.running = Some(serve(Arc::clone(&hospital.gateway), listener, Limits::default()));
     }
 
     /// Also seals the payer's envelope at publication.

@@ -42,8 +42,6 @@ documented! {
     /// Of both signatures that are made elsewhere; besides, whatever the signed request's own route may answer.
     SignatureProblems: CALLER MEMBER_CALLER JSON_BODY SIGNATURE STATE LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted;
-    /// Of `GET /v1/openings/{opening}/content`.
-    SealedContentProblems: CALLER MEMBER_CALLER LEDGER RECORDS RECORD_CONTENT OPENING SECOND_LOCK; UnknownOpening OpeningNotInForce;
     /// Of `POST /v1/sessions/challenges`.
     ChallengeProblems: STATE SESSION; ;
     /// Of `POST /v1/sessions`.
@@ -53,8 +51,11 @@ documented! {
     /// Of `GET /.well-known/smart-configuration`.
     ClientsProblems: CLIENTS; ;
     /// Of `GET /v1/contents/{link}/{version}`.
-    ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK;
+    ContentProblems: CALLER GATEWAY_CALLER QUERY LEDGER RECORDS RECORD_CONTENT SECOND_LOCK OPENED RECORD_RANGE;
         UnknownEnvelope OpeningNotInForce;
+    /// Of `GET /v1/openings/{opening}/content`.
+    OpenedContentProblems: CALLER MEMBER_CALLER LEDGER RECORDS RECORD_CONTENT OPENING SECOND_LOCK OPENED RECORD_RANGE;
+        UnknownCaller MemberSuspended MemberRetired UnknownOpening OpeningNotInForce;
 }
 
 /// Of `POST /v1/links/{link}/openings`.

@@ -39,6 +39,9 @@ fn problem(failure: Failure) -> Problem {
         }),
         Failure::EnvelopeNotYetSealed => ENVELOPE_NOT_YET_SEALED.into(),
         Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
+        Failure::RecordEmpty => RECORD_EMPTY.into(),
+        Failure::RecordTooLarge(limit) => Problem::new(RECORD_TOO_LARGE).because(format_args!("at most {limit} bytes")),
+        Failure::RecordBroken(reason) => Problem::new(MALFORMED_BODY).because(reason),
         Failure::Records(RecordsError::Lost) => RECORD_LOST.into(),
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
         Failure::Index(refusal) => index(refusal).into(),
@@ -47,6 +50,9 @@ fn problem(failure: Failure) -> Problem {
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
         Failure::BeyondLimit(bytes) => {
             Problem::new(RECORD_BEYOND_LIMIT).because(format_args!("{bytes} bytes of ciphertext"))
+        }
+        Failure::RangeNotSatisfiable(length) => {
+            Problem::new(RANGE_NOT_SATISFIABLE).because(format_args!("it has {length} bytes"))
         }
         Failure::Locked(lock) => locked(lock).into(),
         Failure::AfterOpening { opening, failure } => problem(*failure).of_opening(opening),
@@ -208,6 +214,6 @@ mod tests {
         ];
         let codes: std::collections::BTreeSet<_> = locks.into_iter().map(|lock| locked(lock).code).collect();
         assert_eq!(codes.len(), locks.len());
-        assert_eq!(SECOND_LOCK.len(), locks.len());
+        assert_eq!(SECOND_LOCK.len() + OPENED.len(), locks.len());
     }
 }

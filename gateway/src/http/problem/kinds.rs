@@ -305,10 +305,22 @@ kinds! {
         "The opening was permitted for another link."
     OPENING_OF_ANOTHER_VERSION 403 "opening-of-another-version"
         "The opening was permitted for another version of the link."
-    OPENING_TOO_OLD 403 "opening-too-old"
-        "The opening is older than five minutes: open the link again."
     NOT_THE_PUBLISHER 404 "not-the-publisher"
         "The record of this link lies with another organisation."
+}
+
+kinds! {
+    /// What a route may answer besides that gives something out for an opening.
+    OPENED:
+    OPENING_TOO_OLD 403 "opening-too-old"
+        "The opening is older than five minutes: open the link again."
+}
+
+kinds! {
+    /// What a route that gives ranges of a record may answer besides.
+    RECORD_RANGE:
+    RANGE_NOT_SATISFIABLE 416 "range-not-satisfiable"
+        "The record has none of the bytes that the Range header wants."
 }
 
 /// Every kind, for the documentation and the tests.
@@ -338,4 +350,6 @@ pub const ALL: &[&[Kind]] = &[
     RECORD_CONTENT,
     OPENING,
     SECOND_LOCK,
+    OPENED,
+    RECORD_RANGE,
 ];

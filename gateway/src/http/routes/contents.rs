@@ -1,16 +1,17 @@
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use healthchain_rules::{LinkId, TransactionId};
 use serde::Deserialize;
 
 use crate::gateway::Gateway;
 use crate::http::caller::GatewayCaller;
-use crate::http::input::{Path, Query};
+use crate::http::input::{self, Path, Query};
 use crate::http::problem::{ContentProblems, Problem};
-use crate::use_cases::serve_content::serve_content;
+use crate::use_cases::serve_content::{ServedContent, serve_content};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,9 +29,12 @@ pub(crate) struct ContentQuery {
         ("link" = String, Path),
         ("version" = u32, Path),
         ("opening" = String, Query, description = "Transaction id of the opening"),
+        ("Range" = Option<String>, Header, description = "One range of bytes of the content"),
     ),
     responses(
-        (status = 200, description = "Compact JWE (dir, A256GCM)", content_type = "application/jose"),
+        (status = 200, description = "A compact JWE (dir, A256GCM), or several, one a line: docs/record-format.md",
+            content_type = "application/jose"),
+        (status = 206, description = "The bytes that the Range header wants", content_type = "application/jose"),
         ContentProblems,
     ))]
 pub(crate) async fn content(
@@ -38,8 +42,23 @@ pub(crate) async fn content(
     GatewayCaller(asking): GatewayCaller,
     Path((link, version)): Path<(LinkId, u32)>,
     Query(ContentQuery { opening }): Query<ContentQuery>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let content = serve_content(&gateway, &asking, &link, version, &opening).await?;
+    let wanted = input::range(&headers, None);
+    let content = serve_content(&gateway, &asking, &link, version, &opening, wanted).await?;
+    Ok(encrypted(content, wanted.is_some()))
+}
+
+/// An encrypted content, or a range of it, as an answer.
+pub(super) fn encrypted(content: ServedContent, is_partial: bool) -> Response {
+    let ServedContent { length, range, bytes } = content;
     let headers = [(header::CONTENT_TYPE, "application/jose"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, content).into_response())
+    let body = Body::from_stream(bytes);
+    if !is_partial {
+        // Without a length: what the store holds is sent as it is, and whoever asked knows from the ledger how long it must be.
+        return (headers, body).into_response();
+    }
+    let size = [(header::CONTENT_LENGTH, (range.end - range.start).to_string())];
+    let range = [(header::CONTENT_RANGE, input::content_range(&range, length))];
+    (StatusCode::PARTIAL_CONTENT, headers, size, range, body).into_response()
 }

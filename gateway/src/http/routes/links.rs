@@ -56,14 +56,15 @@ pub(crate) async fn publish(
     input::require_length_within(&headers, gateway.max_record_bytes)?;
     if Signing::of(&headers)? == Signing::Elsewhere {
         let (id, recipients) = will_share(&gateway, &member, key, &patient, category).await?;
-        let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
-        let call = compose(&gateway, &id, recipients, &Record { patient, category, media_type, bytes }).await?;
+        let bytes = input::record(body, gateway.max_record_bytes);
+        let record = Record { patient, category, media_type, bytes };
+        let (call, _) = compose(&gateway, &id, recipients, record).await?;
         let argument = serde_json::to_vec(&call).expect("ids, texts and numbers always serialise");
         return ask_to_sign(&gateway, &member, Write, "Links:publish", vec![argument], &Telling::Publication).await;
     }
-    // Who may not publish is refused before the record is taken into memory.
+    // Who may not publish is refused before the record is taken.
     let prospect = may_share(&gateway, &member, key, &patient, category).await?;
-    let bytes = input::record(&headers, body, gateway.max_record_bytes).await?;
+    let bytes = input::record(body, gateway.max_record_bytes);
 
     let record = Record { patient, category, media_type, bytes };
     match share_link(&gateway, &member, prospect, record).await? {

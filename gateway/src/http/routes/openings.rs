@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use healthchain_interface::OpenLink;
 use healthchain_rules::{Envelope, LinkId, Opening, Purpose, TransactionId};
 use schemars::JsonSchema;
@@ -14,11 +13,12 @@ use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::detached::{Signing, Telling, ask_to_sign};
-use crate::http::input::{Json, Path};
-use crate::http::problem::{OpeningProblems, Problem, SealedContentProblems};
-use crate::use_cases::open_link::{Brought, OpenedRecord, open_link, receive, sealed_content};
+use crate::http::input::{self, Json, Path};
+use crate::http::problem::{OpenedContentProblems, OpeningProblems, Problem};
+use crate::http::routes::contents::encrypted;
+use crate::use_cases::open_link::{Brought, OpenedRecord, open_link, opened_content, receive, sealed_content};
 use crate::use_cases::sign_elsewhere::Purpose::Write;
-use crate::wallet::WalletMember;
+use crate::wallet::{Keys, WalletMember};
 
 /// What a record is opened for.
 #[derive(Deserialize, JsonSchema)]
@@ -56,7 +56,8 @@ const SEALED: &str = "application/vnd.healthchain.sealed-opening+json";
     responses(
         (status = 200, description = "The record", content_type = "*/*", headers(
             ("Opening-Transaction" = String, description = "Transaction id of the committed opening"),
-            ("Repr-Digest" = String, description = "SHA-256 of the record (RFC 9530)"),
+            ("Content-Location" = String, description = "Where the same bytes are had again, and in ranges, for five minutes"),
+            ("Repr-Digest" = Option<String>, description = "SHA-256 of the record (RFC 9530), of one that is not in parts"),
         )),
         OpeningProblems,
     ))]
@@ -81,7 +82,7 @@ pub(crate) async fn open(
 pub(crate) async fn tell(gateway: &Gateway, member: &WalletMember, answer: &[u8]) -> Result<Response, Problem> {
     let answer = serde_json::from_slice(answer).map_err(|error| Failure::Unintelligible(error.to_string()))?;
     Ok(match receive(gateway, member, answer).await? {
-        Brought::Record(record) => opened(record),
+        Brought::Record(record) => opened(*record),
         Brought::Sealed(opening, envelope) => {
             let content = format!("/v1/openings/{}/content", opening.transaction);
             let headers = [
@@ -94,35 +95,74 @@ pub(crate) async fn tell(gateway: &Gateway, member: &WalletMember, answer: &[u8]
     })
 }
 
-/// The encrypted content of an opening
+/// The record of an opening, again, or a range of it
 ///
-/// For the opener, who opens it with the key from the opening's envelope. As long as the opening is recent and in force.
+/// For whoever opened it, for five minutes, and only while the opening would still be permitted. A transfer that broke off is taken
+/// up with a Range. Each part of a record is checked before it is released, and the last one only when the whole record is the one that
+/// was published. A member whose key is elsewhere has the encrypted content, to open with the key from the opening's envelope.
 #[utoipa::path(get, path = "/v1/openings/{opening}/content",
-    operation_id = "openedContent", tag = "links", params(("opening" = String, Path)),
+    operation_id = "openedContent", tag = "links",
+    params(
+        ("opening" = String, Path, description = "Transaction id of the opening"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-Range" = Option<String>, Header, description = "The ETag that the range is of"),
+    ),
     responses(
-        (status = 200, description = "Compact JWE (dir, A256GCM)", content_type = "application/jose"),
-        SealedContentProblems,
+        (status = 200, description = "The record", content_type = "*/*", headers(
+            ("ETag" = String, description = "The same as long as the bytes are"),
+            ("Opening-Transaction" = String, description = "Transaction id of the committed opening"),
+        )),
+        (status = 206, description = "The bytes that the Range header wants", content_type = "*/*", headers(
+            ("Content-Range" = String, description = "Which bytes of how many"),
+        )),
+        OpenedContentProblems,
     ))]
 pub(crate) async fn content(
     State(gateway): State<Arc<Gateway>>,
     MemberCaller(member): MemberCaller,
     Path(opening): Path<TransactionId>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let content = sealed_content(&gateway, &member, &opening).await?;
-    let headers = [(header::CONTENT_TYPE, "application/jose"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, content).into_response())
+    if let Keys::Elsewhere(_) = member.keys {
+        let wanted = input::range(&headers, None);
+        let content = sealed_content(&gateway, &member, &opening, wanted).await?;
+        return Ok(encrypted(content, wanted.is_some()));
+    }
+    // Of an opening there is one content for ever: its transaction tells one state from another.
+    let etag = etag(&opening);
+    let wanted = input::range(&headers, Some(&etag));
+    let record = opened_content(&gateway, &member, &opening, wanted).await?;
+    Ok(([(header::ACCEPT_RANGES, "bytes")], answer(record, wanted.is_some())).into_response())
 }
 
 fn opened(opened: OpenedRecord) -> Response {
-    let digest = STANDARD.encode(openssl::sha::sha256(&opened.record));
+    let place = format!("/v1/openings/{}/content", opened.opening.transaction);
+    ([(header::CONTENT_LOCATION, place)], answer(opened, false)).into_response()
+}
+
+fn etag(opening: &TransactionId) -> String {
+    format!("\"{opening}\"")
+}
+
+fn answer(opened: OpenedRecord, is_partial: bool) -> Response {
+    let OpenedRecord { opening, content, record } = opened;
     let headers = [
-        (header::CONTENT_TYPE, opened.content.media_type.to_string()),
-        (header::HeaderName::from_static("opening-transaction"), opened.opening.transaction.to_string()),
-        (header::HeaderName::from_static("repr-digest"), format!("sha-256=:{digest}:")),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::CONTENT_TYPE, content.media_type.to_string()),
+        (header::CONTENT_LENGTH, (record.range.end - record.range.start).to_string()),
+        (header::ETAG, etag(&opening.transaction)),
+        (header::HeaderName::from_static("opening-transaction"), opening.transaction.to_string()),
+        // What is compressed on the way has no ranges.
+        (header::CACHE_CONTROL, "no-store, no-transform".to_owned()),
         // A record is data: whatever its publisher calls it, no browser shall run it in this origin.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
-    (headers, opened.record).into_response()
+    let digest = record.repr_digest().map(|digest| [(header::HeaderName::from_static("repr-digest"), digest)]);
+    let range = is_partial.then(|| [(header::CONTENT_RANGE, input::content_range(&record.range, record.length))]);
+    let status = if is_partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let mut response = (status, headers, Body::from_stream(record.bytes)).into_response();
+    for (name, value) in digest.into_iter().chain(range).flatten() {
+        response.headers_mut().extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
+    }
+    response
 }

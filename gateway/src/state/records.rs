@@ -1,0 +1,123 @@
+//! What lies in the record store, so that nothing stays there that no link names, and everything goes that is erased.
+//!
+//! It says nothing that the ledger does not say as well, and is read from there again when it is lost ([`crate::keeper`]).
+
+use healthchain_rules::{ContentHash, LedgerTime, LinkId};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::{State, StateError};
+use crate::content::parts::Place;
+
+/// A content that lies, or may lie, in the record store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its name there.
+    pub name: String,
+    /// The link it is of, as its publisher meant it.
+    pub link: String,
+    /// The link's version.
+    pub version: u32,
+    /// SHA-256 of the content, if it was stored whole.
+    pub content_hash: Option<String>,
+}
+
+/// Remembers a name before anything is stored under it.
+pub async fn remember(state: &State, name: &str, place: Place<'_>, now: LedgerTime) -> Result<(), StateError> {
+    let insert = sqlx::query(
+        "INSERT INTO stored_records (name, link, version, stored_at, linked) VALUES ($1, $2, $3, $4, 0) \
+         ON CONFLICT (name) DO NOTHING",
+    );
+    let insert = insert.bind(name).bind(place.link.as_str()).bind(i64::from(place.version));
+    insert.bind(now.milliseconds().cast_signed()).execute(state.pool()).await?;
+    Ok(())
+}
+
+/// Remembers that a content is stored whole.
+pub async fn set_hash(state: &State, name: &str, hash: &ContentHash) -> Result<(), StateError> {
+    let update = sqlx::query("UPDATE stored_records SET content_hash = $2 WHERE name = $1");
+    update.bind(name).bind(hash.as_str()).execute(state.pool()).await?;
+    Ok(())
+}
+
+/// Remembers that the ledger's link names it.
+pub async fn confirm(state: &State, name: &str) -> Result<(), StateError> {
+    sqlx::query("UPDATE stored_records SET linked = 1 WHERE name = $1").bind(name).execute(state.pool()).await?;
+    Ok(())
+}
+
+/// Whether this version of a link is known to have its content.
+pub async fn is_confirmed(state: &State, place: Place<'_>) -> Result<bool, StateError> {
+    let query = sqlx::query("SELECT name FROM stored_records WHERE link = $1 AND version = $2 AND linked = 1");
+    let query = query.bind(place.link.as_str()).bind(i64::from(place.version));
+    Ok(query.fetch_optional(state.pool()).await?.is_some())
+}
+
+/// Whether anything is known of this name.
+pub async fn is_known(state: &State, name: &str) -> Result<bool, StateError> {
+    let query = sqlx::query("SELECT name FROM stored_records WHERE name = $1").bind(name);
+    Ok(query.fetch_optional(state.pool()).await?.is_some())
+}
+
+/// Everything that was stored for a link.
+pub async fn of_link(state: &State, link: &LinkId) -> Result<Vec<Remembered>, StateError> {
+    let query = sqlx::query("SELECT name, link, version, content_hash FROM stored_records WHERE link = $1");
+    query.bind(link.as_str()).fetch_all(state.pool()).await?.iter().map(remembered).collect()
+}
+
+/// What was stored before a time and is not known to be named by a link.
+pub async fn unlinked(state: &State, before: LedgerTime) -> Result<Vec<Remembered>, StateError> {
+    let query = sqlx::query(
+        "SELECT name, link, version, content_hash FROM stored_records WHERE linked = 0 AND stored_at < $1 LIMIT 1000",
+    );
+    let query = query.bind(before.milliseconds().cast_signed());
+    query.fetch_all(state.pool()).await?.iter().map(remembered).collect()
+}
+
+/// Forgets what is not stored any more.
+pub async fn forget(state: &State, name: &str) -> Result<(), StateError> {
+    for statement in ["DELETE FROM stored_records WHERE name = $1", "DELETE FROM unnamed_records WHERE name = $1"] {
+        sqlx::query(statement).bind(name).execute(state.pool()).await?;
+    }
+    Ok(())
+}
+
+/// Since when a stored content is known to be named nowhere: since now, if it was not known before.
+pub async fn unnamed_since(state: &State, name: &str, now: LedgerTime) -> Result<LedgerTime, StateError> {
+    let insert = sqlx::query("INSERT INTO unnamed_records (name, since) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    insert.bind(name).bind(now.milliseconds().cast_signed()).execute(state.pool()).await?;
+    let query = sqlx::query("SELECT since FROM unnamed_records WHERE name = $1").bind(name);
+    let since: i64 = query.fetch_one(state.pool()).await?.try_get(0)?;
+    Ok(LedgerTime::from_milliseconds(since.unsigned_abs()))
+}
+
+/// Remembers that it is not known what lies in the store for a version of a link.
+pub async fn set_unreadable(state: &State, place: Place<'_>) -> Result<(), StateError> {
+    let insert = sqlx::query("INSERT INTO unreadable_records (link, version) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+    insert.bind(place.link.as_str()).bind(i64::from(place.version)).execute(state.pool()).await?;
+    Ok(())
+}
+
+/// The versions of links of which it is not known what lies in the store for them.
+pub async fn unreadable(state: &State) -> Result<Vec<(String, u32)>, StateError> {
+    let rows = sqlx::query("SELECT link, version FROM unreadable_records").fetch_all(state.pool()).await?;
+    let version = |row: &AnyRow| row.try_get(1).map(|version: i64| u32::try_from(version).unwrap_or(u32::MAX));
+    rows.iter().map(|row| Ok((row.try_get(0)?, version(row)?))).collect()
+}
+
+/// Forgets that this was not known.
+pub async fn set_readable(state: &State, link: &str, version: u32) -> Result<(), StateError> {
+    let delete = sqlx::query("DELETE FROM unreadable_records WHERE link = $1 AND version = $2");
+    delete.bind(link).bind(i64::from(version)).execute(state.pool()).await?;
+    Ok(())
+}
+
+fn remembered(row: &AnyRow) -> Result<Remembered, StateError> {
+    let version: i64 = row.try_get(2)?;
+    Ok(Remembered {
+        name: row.try_get(0)?,
+        link: row.try_get(1)?,
+        version: u32::try_from(version).unwrap_or(u32::MAX),
+        content_hash: row.try_get(3)?,
+    })
+}

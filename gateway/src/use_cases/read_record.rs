@@ -1,0 +1,368 @@
+//! Reading a record from its encrypted content as it comes, in memory that does not grow with the record.
+//!
+//! A part is released when its own tag and place are checked. The last part is held back until everything else fits as well: the
+//! length and SHA-256 of the whole content and the commitment to the whole record. So nobody ever has a whole record that is not
+//! the one published; a transfer that fails breaks off, visibly short of the length that was announced.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use healthchain_rules::{Commitment, Content};
+use openssl::sha::Sha256;
+use url::Url;
+
+use super::busy;
+use super::store_record::RecordBytes;
+use crate::content::parts::{Layout, PART_BYTES, Parts, Place};
+use crate::content::{Committing, ContentKey, content_hash};
+use crate::contents::{ContentRequest, Contents, ContentsError};
+use crate::failure::Failure;
+use crate::records::Records;
+
+/// Longest content that is one JWE, and so held in memory: of the largest record that earlier releases took.
+const WHOLE_BYTES: u64 = 140 << 20;
+
+/// A record, or a range of it, on its way out.
+pub struct OutgoingRecord {
+    /// Length of the whole record.
+    pub length: u64,
+    /// Which of its bytes follow.
+    pub range: Range<u64>,
+    /// SHA-256 of the record, where it is known beforehand.
+    pub digest: Option<[u8; 32]>,
+    /// The bytes.
+    pub bytes: RecordBytes,
+}
+
+/// The bytes that somebody wants of a record whose length they need not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// From here to the end.
+    From(u64),
+    /// From the first to the last of these, or to the end.
+    Between(u64, u64),
+    /// As many at the end.
+    Last(u64),
+}
+
+/// Where the encrypted content is.
+pub(crate) enum Source {
+    /// In this organisation's store, under this name.
+    Own(Arc<dyn Records>, String),
+    /// With another organisation's gateway.
+    Other {
+        /// The way there.
+        contents: Arc<dyn Contents>,
+        /// MSP id of the publisher.
+        publisher: String,
+        /// Where it is served.
+        url: Url,
+        /// The opening that permits it.
+        opening: String,
+    },
+}
+
+/// A content with what opens it and what it must be.
+pub(crate) struct Reader {
+    /// Where it is.
+    pub(crate) source: Source,
+    /// Opens it.
+    pub(crate) key: ContentKey,
+    /// What the ledger says of the content.
+    pub(crate) content: Content,
+    /// What the ledger says of the record.
+    pub(crate) commitment: Commitment,
+    /// How long a part may take to arrive.
+    pub(crate) patience: Duration,
+}
+
+impl Wanted {
+    /// The bytes of a record of this length; none when it has no such bytes.
+    pub fn of(self, length: u64) -> Option<Range<u64>> {
+        let range = match self {
+            Self::From(first) => first..length,
+            Self::Between(first, last) => first..last.saturating_add(1).min(length),
+            Self::Last(count) => length.saturating_sub(count)..length,
+        };
+        (!range.is_empty()).then_some(range)
+    }
+}
+
+impl Reader {
+    /// The record, or what is wanted of it.
+    pub(crate) async fn read(self, place: Place<'_>, wanted: Option<Wanted>) -> Result<OutgoingRecord, Failure> {
+        let parts = Parts::new(&self.key, self.content.media_type.as_str(), place)?;
+        let layout = parts.layout(self.content.length);
+        if let (Some(layout), Some(wanted)) = (layout, wanted)
+            && wanted.of(layout.record).is_some_and(|range| range != (0..layout.record))
+            && let Some(record) = self.read_range(&parts, layout, wanted).await?
+        {
+            return Ok(record);
+        }
+        let mut incoming = self.incoming(None).await?;
+        let beginning = incoming.peek(parts.beginning()).await?;
+        if !parts.begin(&beginning) {
+            return self.read_whole(incoming, wanted).await;
+        }
+        let layout = layout.ok_or(Failure::Tampered("length"))?;
+        let range = range_of(layout.record, wanted)?;
+        let check = Check {
+            hash: Sha256::new(),
+            commitment: self.key.committing()?,
+            expected: (self.content.hash.as_str().to_owned(), self.commitment.as_str().to_owned()),
+        };
+        let opener = Opener { incoming, parts, layout, length: self.content.length, next: 0, check: Some(check) };
+        opener.release(layout.last(), range).await
+    }
+
+    /// Only the parts that the range touches. None when the content turns out to be a single JWE.
+    async fn read_range(
+        &self,
+        parts: &Parts,
+        layout: Layout,
+        wanted: Wanted,
+    ) -> Result<Option<OutgoingRecord>, Failure> {
+        let range = range_of(layout.record, Some(wanted))?;
+        let part = |byte: u64| byte / PART_BYTES as u64;
+        let (first, last) = (part(range.start), part(range.end - 1));
+        let lines = first * layout.line..((last + 1) * layout.line).min(self.content.length);
+        let mut incoming = self.incoming(Some(lines)).await?;
+        // The first part's header differs in the number only, which stands behind as much of it as tells the kinds apart.
+        let beginning = incoming.peek(parts.beginning()).await?;
+        if !parts.looks_like(&beginning) {
+            return Ok(None);
+        }
+        let (first, last) = (first as u32, last as u32);
+        let (parts, length) = (parts.clone(), self.content.length);
+        let opener = Opener { incoming, parts, layout, length, next: first, check: None };
+        opener.release(last, range).await.map(Some)
+    }
+
+    /// A content that is one JWE.
+    async fn read_whole(&self, mut incoming: Incoming, wanted: Option<Wanted>) -> Result<OutgoingRecord, Failure> {
+        if self.content.length > WHOLE_BYTES {
+            return Err(Failure::BeyondLimit(self.content.length));
+        }
+        // At most the limit above, which the ledger's length is within.
+        let encrypted = incoming.take(self.content.length as usize).await?;
+        incoming.require_end().await?;
+        let (key, hash, commitment) = (self.key.clone(), self.content.hash.clone(), self.commitment.clone());
+        let record = busy(move || {
+            if content_hash(&encrypted) != hash.as_str() {
+                return Err(Failure::Tampered("SHA-256"));
+            }
+            let record = key.decrypt(&encrypted).map_err(|_| Failure::Tampered("key"))?;
+            // AES-GCM does not commit to its key: without this a publisher could give two openers two keys, and so two records.
+            if key.commitment(&record)? != commitment.as_str() {
+                return Err(Failure::Tampered("commitment"));
+            }
+            Ok(Bytes::from(record))
+        })
+        .await?;
+        let length = record.len() as u64;
+        let range = range_of(length, wanted)?;
+        let digest = Some(openssl::sha::sha256(&record));
+        let bytes = record.slice(range.start as usize..range.end as usize);
+        let bytes = futures::stream::once(std::future::ready(Ok(bytes))).boxed();
+        Ok(OutgoingRecord { length, range, digest, bytes })
+    }
+
+    async fn incoming(&self, range: Option<Range<u64>>) -> Result<Incoming, Failure> {
+        let patience = self.patience;
+        let stream = match &self.source {
+            Source::Own(records, name) => records.fetch(name, range).await?.map_err(Failure::from).boxed(),
+            Source::Other { contents, publisher, url, opening } => {
+                let length = self.content.length;
+                let request = ContentRequest { publisher, url, opening, length, range };
+                let fetched = tokio::time::timeout(patience, contents.fetch(request)).await;
+                let late = || Failure::from(ContentsError::Unreachable(publisher.clone(), late()));
+                fetched.map_err(|_| late())?.map_err(of_publisher)?.map_err(of_publisher).boxed()
+            }
+        };
+        let publisher = match &self.source {
+            Source::Own(..) => None,
+            Source::Other { publisher, .. } => Some(publisher.clone()),
+        };
+        Ok(Incoming { stream, buffer: BytesMut::new(), patience, publisher })
+    }
+}
+
+fn range_of(length: u64, wanted: Option<Wanted>) -> Result<Range<u64>, Failure> {
+    match wanted {
+        Some(wanted) => wanted.of(length).ok_or(Failure::RangeNotSatisfiable(length)),
+        None => Ok(0..length),
+    }
+}
+
+fn of_publisher(error: ContentsError) -> Failure {
+    match error {
+        ContentsError::TooLong(_) => Failure::Tampered("length"),
+        error => error.into(),
+    }
+}
+
+fn late() -> String {
+    "the content did not arrive in time".to_owned()
+}
+
+/// A content as it arrives.
+struct Incoming {
+    stream: BoxStream<'static, Result<Bytes, Failure>>,
+    buffer: BytesMut,
+    patience: Duration,
+    publisher: Option<String>,
+}
+
+impl Incoming {
+    /// Has so many bytes at hand, or all there are.
+    async fn fill(&mut self, bytes: usize) -> Result<(), Failure> {
+        let (stream, buffer) = (&mut self.stream, &mut self.buffer);
+        let filled = tokio::time::timeout(self.patience, async {
+            buffer.reserve(bytes.saturating_sub(buffer.len()));
+            while buffer.len() < bytes {
+                let Some(chunk) = stream.try_next().await? else { break };
+                buffer.extend_from_slice(&chunk);
+            }
+            Ok(())
+        });
+        match (filled.await, &self.publisher) {
+            (Ok(filled), _) => filled,
+            (Err(_), Some(publisher)) => Err(ContentsError::Unreachable(publisher.clone(), late()).into()),
+            (Err(_), None) => Err(crate::records::RecordsError::Unavailable(late()).into()),
+        }
+    }
+
+    /// The beginning, which stays to be taken.
+    async fn peek(&mut self, bytes: usize) -> Result<Bytes, Failure> {
+        self.fill(bytes).await?;
+        Ok(Bytes::copy_from_slice(&self.buffer[..bytes.min(self.buffer.len())]))
+    }
+
+    async fn take(&mut self, bytes: usize) -> Result<Bytes, Failure> {
+        self.fill(bytes).await?;
+        if self.buffer.len() < bytes {
+            return Err(Failure::Tampered("length"));
+        }
+        Ok(self.buffer.split_to(bytes).freeze())
+    }
+
+    async fn require_end(&mut self) -> Result<(), Failure> {
+        self.fill(1).await?;
+        if self.buffer.is_empty() { Ok(()) } else { Err(Failure::Tampered("length")) }
+    }
+}
+
+/// Opens parts one after the other.
+struct Opener {
+    incoming: Incoming,
+    parts: Parts,
+    layout: Layout,
+    length: u64,
+    next: u32,
+    /// Of the whole content; a range of it cannot be checked so.
+    check: Option<Check>,
+}
+
+struct Check {
+    hash: Sha256,
+    commitment: Committing,
+    expected: (String, String),
+}
+
+impl Opener {
+    /// The bytes of a range, as soon as the first of them are checked, from the parts up to the last that it touches.
+    async fn release(mut self, last: u32, range: Range<u64>) -> Result<OutgoingRecord, Failure> {
+        let length = self.layout.record;
+        let skipped = (range.start - u64::from(self.next) * PART_BYTES as u64) as usize;
+        let first = self.open_next().await?;
+        let rest = futures::stream::try_unfold(self, move |mut opener| async move {
+            if opener.next > last {
+                return Ok(None);
+            }
+            let part = opener.open_next().await.inspect_err(|failure| {
+                tracing::warn!(reason = %failure, "a transfer was broken off");
+            })?;
+            Ok(Some((part, opener)))
+        });
+        let first = first.slice(skipped.min(first.len())..);
+        let mut left = range.end - range.start;
+        let cut = move |mut part: Bytes| {
+            part.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= part.len() as u64;
+            part
+        };
+        let bytes = futures::stream::once(std::future::ready(Ok(first))).chain(rest).map_ok(cut).boxed();
+        Ok(OutgoingRecord { length, range, digest: None, bytes })
+    }
+
+    async fn open_next(&mut self) -> Result<Bytes, Failure> {
+        let (number, last) = (self.next, self.layout.last());
+        let is_last = number == last;
+        let length = if is_last { self.length - u64::from(number) * self.layout.line } else { self.layout.line };
+        let line = self.incoming.take(length as usize).await?;
+        if is_last {
+            self.incoming.require_end().await?;
+        }
+        let (parts, mut check) = (self.parts.clone(), self.check.take());
+        let (part, check) = busy(move || {
+            if let Some(check) = &mut check {
+                check.hash.update(&line);
+            }
+            let opened = parts.open(number, is_last, &line);
+            let part = opened.map_err(|_| Failure::Tampered("key"))?;
+            if let Some(check) = &mut check {
+                check.commitment.update(&part)?;
+            }
+            let check = match check {
+                Some(check) if is_last => check.finish().map(|()| None)?,
+                check => check,
+            };
+            Ok((part, check))
+        })
+        .await?;
+        self.check = check;
+        self.next += 1;
+        Ok(part.into())
+    }
+}
+
+impl Check {
+    fn finish(self) -> Result<(), Failure> {
+        let (hash, commitment) = self.expected;
+        if hex::encode(self.hash.finish()) != hash {
+            return Err(Failure::Tampered("SHA-256"));
+        }
+        if self.commitment.finish()? != commitment { Err(Failure::Tampered("commitment")) } else { Ok(()) }
+    }
+}
+
+impl OutgoingRecord {
+    /// The SHA-256 as RFC 9530 writes it.
+    pub fn repr_digest(&self) -> Option<String> {
+        self.digest.map(|digest| format!("sha-256=:{}:", STANDARD.encode(digest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_cut_to_what_there_is() {
+        assert_eq!(Wanted::From(0).of(10), Some(0..10));
+        assert_eq!(Wanted::From(9).of(10), Some(9..10));
+        assert_eq!(Wanted::Between(2, 4).of(10), Some(2..5));
+        assert_eq!(Wanted::Between(2, u64::MAX).of(10), Some(2..10));
+        assert_eq!(Wanted::Last(3).of(10), Some(7..10));
+        assert_eq!(Wanted::Last(u64::MAX).of(10), Some(0..10));
+        for nothing in [Wanted::From(10), Wanted::Between(10, 11), Wanted::Between(4, 3), Wanted::Last(0)] {
+            assert_eq!(nothing.of(10), None, "{nothing:?}");
+        }
+    }
+}
