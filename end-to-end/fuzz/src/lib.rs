@@ -45,8 +45,7 @@ impl Target {
     pub fn run_times(&self, times: u64) {
         let seeds = (self.seeds)();
         seeds.iter().for_each(|seed| (self.run)(seed));
-        let mut mutations = Mutations::of(seeds);
-        (0..times).for_each(|_| (self.run)(&mutations.next()));
+        Mutations::of(seeds).zip(0..times).for_each(|(input, _)| (self.run)(&input));
     }
 }
 

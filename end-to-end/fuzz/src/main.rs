@@ -15,10 +15,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     for target in chosen {
-        let mut mutations = Mutations::of((target.seeds)());
         let (until, mut runs) = (Instant::now() + Duration::from_secs(seconds), 0u64);
-        while Instant::now() < until {
-            let input = mutations.next();
+        for input in Mutations::of((target.seeds)()).take_while(|_| Instant::now() < until) {
             if std::panic::catch_unwind(|| (target.run)(&input)).is_err() {
                 eprintln!("{} fails with {}", target.name, hex::encode(input));
                 return ExitCode::FAILURE;

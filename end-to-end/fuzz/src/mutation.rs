@@ -8,22 +8,26 @@ pub struct Mutations {
 const TURNS: &[u8] = &[0, 1, 0x0a, 0x12, 0x1a, 0x20, 0x22, 0x2e, 0x30, 0x3d, 0x5b, 0x7b, 0x7d, 0x7f, 0x80, 0x82, 0xff];
 const LONGEST: usize = 16 << 10;
 
-impl Mutations {
-    /// Of these seeds, at least one.
-    pub fn of(mut seeds: Vec<Vec<u8>>) -> Self {
-        seeds.push(Vec::new());
-        Self { seeds, state: 0x9e37_79b9_7f4a_7c15 }
-    }
+impl Iterator for Mutations {
+    type Item = Vec<u8>;
 
-    /// The next input.
-    pub fn next(&mut self) -> Vec<u8> {
+    /// There is always another input.
+    fn next(&mut self) -> Option<Vec<u8>> {
         let at = self.below(self.seeds.len());
         let mut bytes = self.seeds[at].clone();
         for _ in 0..=self.below(4) {
             self.change(&mut bytes);
         }
         bytes.truncate(LONGEST);
-        bytes
+        Some(bytes)
+    }
+}
+
+impl Mutations {
+    /// Of these seeds, at least one.
+    pub fn of(mut seeds: Vec<Vec<u8>>) -> Self {
+        seeds.push(Vec::new());
+        Self { seeds, state: 0x9e37_79b9_7f4a_7c15 }
     }
 
     fn change(&mut self, bytes: &mut Vec<u8>) {

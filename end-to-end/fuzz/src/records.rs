@@ -12,7 +12,7 @@ const RECORD: &[u8] = br#"{"resourceType":"Patient"}"#;
 
 static KEY: LazyLock<ContentKey> = LazyLock::new(|| ContentKey::generate().expect("there is randomness"));
 static RECIPIENT: LazyLock<SoftwareKey> =
-    LazyLock::new(|| SoftwareKey::from_pem(PERSON.key_pem().as_ref()).expect("the key is a P-256 key"));
+    LazyLock::new(|| SoftwareKey::from_pem(PERSON.key_pem()).expect("the key is a P-256 key"));
 
 fn context() -> EnvelopeContext<'static> {
     EnvelopeContext { link: "l", version: 1, category: "summary", recipient_key_hash: RECIPIENT.key_hash() }

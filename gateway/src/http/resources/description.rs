@@ -161,7 +161,9 @@ fn with_text(mut schema: Value, text: &str) -> Value {
 }
 
 fn without_null(mut schema: Value) -> Value {
-    schema.as_object_mut().map(|schema| schema.retain(|_, value| !value.is_null()));
+    if let Some(schema) = schema.as_object_mut() {
+        schema.retain(|_, value| !value.is_null());
+    }
     schema
 }
 
