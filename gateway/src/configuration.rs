@@ -210,9 +210,7 @@ impl Configuration {
     }
 
     fn resolve(&mut self, folder: &Path) {
-        for path in [&mut self.checkpoint] {
-            *path = folder.join(&*path);
-        }
+        self.checkpoint = folder.join(&self.checkpoint);
         self.records.resolve(folder);
         self.state.resolve(folder);
         self.wallet.resolve(folder);

@@ -195,7 +195,7 @@ pub(crate) fn composite_key(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     if let Ok((kind, parts)) = fabric_contract::split_composite_key(&text) {
         let parts: Vec<&str> = parts.iter().map(|part| &**part).collect();
-        if let Ok(written) = fabric_contract::composite_key(&kind, &parts) {
+        if let Ok(written) = fabric_contract::composite_key(kind, &parts) {
             assert_eq!(written, text);
         }
     }
