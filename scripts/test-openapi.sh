@@ -43,7 +43,7 @@ try_as() {
     "$tools/bin/schemathesis" --config-file end-to-end/openapi/schemathesis.toml run "https://localhost:$(port_of "$1")/openapi.json" \
         --tls-verify "$organisation/tls-root.pem" \
         --request-cert "$member/tls-certificate.pem" --request-cert-key "$member/tls-key.pem" \
-        --max-examples "$examples" --seed "$seed" --workers 2 | tee "$log"
+        --max-examples "$examples" --seed "$seed" --workers 1 | tee "$log"
     local tested
     tested=$(sed -n 's/^ *Tested: *//p' "$log" | head -n 1)
     [ "${tested:-0}" -gt 100 ] || { echo "Schemathesis tested ${tested:-no} operations"; return 1; }

@@ -24,10 +24,11 @@ pub struct Identifier {
 /// 1 to 255 visible characters; spaces only between them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(rename = "IdentifierText")]
-pub struct Text(
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^(?=\S)[^\u0000-\u001f\u007f-\u009f]*(?<=\S)$"))] String,
-);
+#[schemars(
+    rename = "IdentifierText",
+    extend("minLength" = 1, "maxLength" = 255, "pattern" = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$")
+)]
+pub struct Text(String);
 
 /// A patient's pseudonym beside one of its record numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -24,6 +24,9 @@ use crate::wallet::WalletMember;
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignatureRequest {
     /// ECDSA over SHA-256 of the bytes, base64url: in DER, or r and s one after the other as WebCrypto and JWS have it.
+    #[schemars(regex(
+        pattern = r"^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{4}|[A-Za-z0-9_-][AQgw](==)?|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]=?)$"
+    ))]
     signature: String,
 }
 
