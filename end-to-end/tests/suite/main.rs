@@ -15,6 +15,7 @@ mod own_key;
 mod privacy;
 mod records;
 mod refusals;
+mod roles;
 mod second_lock;
 mod story;
 mod under_load;
@@ -76,7 +77,9 @@ fn main() -> ExitCode {
         LedgerKind::Dev => skipped(promise(&runtime, &world).name(), "one process has no part to stop"),
         _ => promise(&runtime, &world),
     });
-    let trials = promises.iter().map(|promise| promise(&runtime, &world)).chain(parts).collect();
+    let trials = promises.iter().map(|promise| promise(&runtime, &world)).chain(parts);
+    // Last, for what a role may do is done.
+    let trials = trials.chain(roles::PROMISES.iter().map(|promise| promise(&runtime, &world))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
 
     let ended = runtime.block_on(end(&world, &conclusion));
