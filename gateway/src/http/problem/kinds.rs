@@ -100,7 +100,7 @@ kinds! {
     POSSESSION_NOT_PROVEN 401 "possession-not-proven"
         "The signature does not prove that you hold the certificate's key: see docs/calling-the-gateway.md for the bytes to sign."
     SESSIONS_NOT_OFFERED 404 "sessions-not-offered"
-        "This gateway opens no sessions: its operator names the organisation's MSP folder ([callers] msp) to offer them."
+        "This gateway opens no sessions: its operator names the organisation's MSP folder (callers.msp) to offer them."
     NO_SESSION 404 "no-session"
         "The request was not made with a session's token; there is nothing to close."
 }
