@@ -11,9 +11,3 @@ CREATE TABLE stored_records (
 );
 CREATE INDEX stored_records_by_link ON stored_records (link);
 CREATE INDEX stored_records_unlinked ON stored_records (linked, stored_at);
-
--- What lies in the record store and is named nowhere, and since when that is known.
-CREATE TABLE unnamed_records (
-    name TEXT PRIMARY KEY,
-    since BIGINT NOT NULL
-);

@@ -3,7 +3,6 @@
 pub mod object_store;
 
 use std::ops::Range;
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -27,8 +26,8 @@ pub trait Records: Send + Sync {
     /// Destroys a content. That there is none (any more) is a success.
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), RecordsError>>;
 
-    /// Everything that is stored.
-    fn list(&self) -> BoxStream<'_, Result<Stored, RecordsError>>;
+    /// The names of everything that is stored.
+    fn list(&self) -> BoxStream<'_, Result<String, RecordsError>>;
 
     /// Writes and deletes a probe, so that a full or read-only store is noticed before a member notices it.
     fn check(&self) -> BoxFuture<'_, Result<(), RecordsError>>;
@@ -46,15 +45,6 @@ pub trait NewRecord: Send {
 
     /// Makes the content durable and findable.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<(), RecordsError>>;
-}
-
-/// What the store says of a content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// Its name.
-    pub name: String,
-    /// Since when it is there, by the store's clock.
-    pub since: SystemTime,
 }
 
 /// Why the store did not do what it was asked.

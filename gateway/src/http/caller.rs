@@ -103,17 +103,13 @@ async fn named_by_token(
     Ok(gateway.callers.member(&shown, gateway.wallet.as_ref()).await?)
 }
 
-/// A browser presents a member's certificate to whichever page asks it to, and a token only to the page that has it. What writes with
-/// nothing but a certificate is refused to other sites' pages; browsers say of each request where it comes from (W3C Fetch Metadata),
-/// and other clients say nothing. Sites that the configuration names are own ones.
+/// A browser presents a member's certificate to whichever page asks it to, and a token only to the page that has it. What comes with
+/// nothing but a certificate is refused to other sites' pages, reading too, for who reads a trail is on the ledger; browsers say of each
+/// request where it comes from (W3C Fetch Metadata), and other clients say nothing. Sites that the configuration names are own ones.
 fn refuse_other_sites(parts: &Parts, gateway: &Gateway) -> Result<(), Kind> {
     let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let own = matches!(site, None | Some(b"same-origin" | b"none"));
-    if own || parts.method.is_safe() || gateway.origins.include(&parts.headers) {
-        Ok(())
-    } else {
-        Err(CROSS_SITE_REQUEST)
-    }
+    if own || gateway.origins.include(&parts.headers) { Ok(()) } else { Err(CROSS_SITE_REQUEST) }
 }
 
 fn peer(parts: &Parts) -> Result<&Peer, Kind> {

@@ -18,6 +18,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use healthchain_rules::MemberId;
+use rustls::pki_types::UnixTime;
 
 use super::listener::Peer;
 use super::problem::{Problem, TOO_MANY_REQUESTS};
@@ -91,12 +92,13 @@ impl Rates {
     }
 }
 
-/// Middleware: counts who shows no certificate, and says on every answer where its caller stands. Members are counted where they are
+/// Middleware: counts who shows no certificate that is trusted, and says on every answer where its caller stands. Members are counted where they are
 /// recognised.
 pub(crate) async fn limit(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let note = Note::default();
     let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| &info.0);
-    let stranger = peer.filter(|peer| peer.certificates.is_empty()).map(|peer| peer.address.ip());
+    let is_trusted = |peer: &&Peer| gateway.trust.judge(&peer.certificates, UnixTime::now()).is_ok();
+    let stranger = peer.filter(|peer| !is_trusted(peer)).map(|peer| peer.address.ip());
     let token = request.headers().contains_key("authorization");
     let counted = match stranger {
         // A token is judged as a certificate is; until then the address answers for it.

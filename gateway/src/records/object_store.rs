@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
-use object_store::{Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayloadMut};
+use object_store::{Error, GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutPayloadMut};
 
-use super::{NewRecord, Records, RecordsError, Stored, StoredBytes, new_name};
+use super::{NewRecord, Records, RecordsError, StoredBytes, new_name};
 use crate::observe::observe;
 
 /// Bytes that go to the store at once. S3 takes no less than 5 MiB, and no more than 10 000 pieces an object.
@@ -72,14 +72,10 @@ impl Records for ObjectRecords {
         }))
     }
 
-    fn list(&self) -> BoxStream<'_, Result<Stored, RecordsError>> {
+    fn list(&self) -> BoxStream<'_, Result<String, RecordsError>> {
         let objects = self.store.list(Some(&self.prefix)).map_err(failure);
-        let stored = objects.try_filter_map(|object| {
-            let name = object.location.filename().map(str::to_owned);
-            let stored = name.map(|name| Stored { name, since: object.last_modified.into() });
-            std::future::ready(Ok(stored))
-        });
-        stored.boxed()
+        let name = |object: ObjectMeta| object.location.filename().map(str::to_owned);
+        objects.try_filter_map(move |object| std::future::ready(Ok(name(object)))).boxed()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), RecordsError>> {
@@ -223,7 +219,7 @@ mod tests {
     async fn a_deleted_record_is_lost_and_deleting_it_again_succeeds() {
         let (_folder, records) = in_folder();
         let name = store(&records, &[Bytes::from_static(b"jwe")]).await;
-        let listed: Vec<_> = records.list().map_ok(|stored| stored.name).try_collect().await.unwrap();
+        let listed: Vec<_> = records.list().try_collect().await.unwrap();
         assert_eq!(listed, [name.as_str()]);
         records.delete(&name).await.unwrap();
         records.delete(&name).await.unwrap();

@@ -76,39 +76,7 @@ pub async fn unlinked(state: &State, before: LedgerTime) -> Result<Vec<Remembere
 
 /// Forgets what is not stored any more.
 pub async fn forget(state: &State, name: &str) -> Result<(), StateError> {
-    for statement in ["DELETE FROM stored_records WHERE name = $1", "DELETE FROM unnamed_records WHERE name = $1"] {
-        sqlx::query(statement).bind(name).execute(state.pool()).await?;
-    }
-    Ok(())
-}
-
-/// Since when a stored content is known to be named nowhere: since now, if it was not known before.
-pub async fn unnamed_since(state: &State, name: &str, now: LedgerTime) -> Result<LedgerTime, StateError> {
-    let insert = sqlx::query("INSERT INTO unnamed_records (name, since) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
-    insert.bind(name).bind(now.milliseconds().cast_signed()).execute(state.pool()).await?;
-    let query = sqlx::query("SELECT since FROM unnamed_records WHERE name = $1").bind(name);
-    let since: i64 = query.fetch_one(state.pool()).await?.try_get(0)?;
-    Ok(LedgerTime::from_milliseconds(since.unsigned_abs()))
-}
-
-/// Remembers that it is not known what lies in the store for a version of a link.
-pub async fn set_unreadable(state: &State, place: Place<'_>) -> Result<(), StateError> {
-    let insert = sqlx::query("INSERT INTO unreadable_records (link, version) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-    insert.bind(place.link.as_str()).bind(i64::from(place.version)).execute(state.pool()).await?;
-    Ok(())
-}
-
-/// The versions of links of which it is not known what lies in the store for them.
-pub async fn unreadable(state: &State) -> Result<Vec<(String, u32)>, StateError> {
-    let rows = sqlx::query("SELECT link, version FROM unreadable_records").fetch_all(state.pool()).await?;
-    let version = |row: &AnyRow| row.try_get(1).map(|version: i64| u32::try_from(version).unwrap_or(u32::MAX));
-    rows.iter().map(|row| Ok((row.try_get(0)?, version(row)?))).collect()
-}
-
-/// Forgets that this was not known.
-pub async fn set_readable(state: &State, link: &str, version: u32) -> Result<(), StateError> {
-    let delete = sqlx::query("DELETE FROM unreadable_records WHERE link = $1 AND version = $2");
-    delete.bind(link).bind(i64::from(version)).execute(state.pool()).await?;
+    sqlx::query("DELETE FROM stored_records WHERE name = $1").bind(name).execute(state.pool()).await?;
     Ok(())
 }
 

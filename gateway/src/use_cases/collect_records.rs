@@ -1,6 +1,5 @@
-//! Which link's content lies under which name in the store, and what lies there for no link.
+//! Which link's content lies under which name in the store, and what was stored for no link.
 
-use futures::TryStreamExt as _;
 use healthchain_interface::LinksClient;
 use healthchain_rules::{LedgerTime, LinkId, LinkState, RefusalCode};
 
@@ -8,7 +7,6 @@ use super::now;
 use crate::content::parts::Place;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::records::Stored;
 use crate::state::records;
 
 /// What the ledger's envelope for this organisation says of a version of a link.
@@ -17,7 +15,7 @@ enum Named {
     As(String),
     /// There is no such version of a link of this organisation, or it is erased.
     NoLink,
-    /// There is no envelope that opens with the organisation's present key.
+    /// It cannot be read now: no envelope opens with the organisation's present key, or the version is not active yet.
     Unreadable,
 }
 
@@ -39,36 +37,14 @@ pub async fn learn(gateway: &Gateway, place: Place<'_>) -> Result<(), Failure> {
             records::set_hash(state, &name, &version.content.hash).await?;
             records::confirm(state, &name).await?;
         }
-        Named::NoLink => {}
-        Named::Unreadable => return Ok(records::set_unreadable(state, place).await?),
+        Named::NoLink | Named::Unreadable => {}
     }
-    Ok(records::set_readable(state, place.link.as_str(), place.version).await?)
+    Ok(())
 }
 
-/// Destroys what was stored before this time and no link names. Only for when the ledger is read to its end.
+/// Destroys what a request stored here before this time and did not publish, or not to the gateway's knowledge. Only for when the ledger is
+/// read to its end. What the state does not know is left alone: another gateway may have put it there, or the state was lost.
 pub async fn collect(gateway: &Gateway, before: LedgerTime) -> Result<(), Failure> {
-    collect_unlinked(gateway, before).await?;
-    let state = &gateway.state;
-    for (link, version) in records::unreadable(state).await? {
-        match link.parse::<LinkId>() {
-            Ok(link) => learn(gateway, Place { link: &link, version }).await?,
-            Err(_) => records::set_readable(state, &link, version).await?,
-        }
-    }
-    let unreadable = records::unreadable(state).await?.len();
-    if unreadable > 0 {
-        tracing::warn!(
-            unreadable,
-            "envelopes do not open with the organisation's key, so that unknown records in the store are left alone; \
-             seal those links anew (Links:toReseal)"
-        );
-        return Ok(());
-    }
-    collect_unnamed(gateway, before).await
-}
-
-/// What a request stored here and did not publish, or not to the gateway's knowledge.
-async fn collect_unlinked(gateway: &Gateway, before: LedgerTime) -> Result<(), Failure> {
     for record in records::unlinked(&gateway.state, before).await? {
         let named = match record.link.parse::<LinkId>() {
             Ok(link) => named(gateway, Place { link: &link, version: record.version }).await?,
@@ -78,22 +54,6 @@ async fn collect_unlinked(gateway: &Gateway, before: LedgerTime) -> Result<(), F
             Named::As(name) if name == record.name => records::confirm(&gateway.state, &name).await?,
             Named::As(_) | Named::NoLink => destroy(gateway, &record.name).await?,
             Named::Unreadable => {}
-        }
-    }
-    Ok(())
-}
-
-/// What lies in the store and nobody knows: the state was lost, or the store is an older copy. It must be unknown at two collections,
-/// the grace apart.
-async fn collect_unnamed(gateway: &Gateway, before: LedgerTime) -> Result<(), Failure> {
-    let stored: Vec<Stored> = gateway.records.list().try_collect().await?;
-    for Stored { name, since } in stored {
-        let since = since.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        if since.as_millis() as u64 >= before.milliseconds() || records::is_known(&gateway.state, &name).await? {
-            continue;
-        }
-        if records::unnamed_since(&gateway.state, &name, now()).await? < before {
-            destroy(gateway, &name).await?;
         }
     }
     Ok(())
@@ -113,11 +73,15 @@ async fn named(gateway: &Gateway, place: Place<'_>) -> Result<Named, Failure> {
         link => link?,
     };
     let is_erased = matches!(link.state, LinkState::Erased { .. });
-    if link.publisher != gateway.organisation.msp_id || is_erased || place.version > link.current.number {
+    if link.publisher != gateway.organisation.msp_id || is_erased {
         return Ok(Named::NoLink);
     }
+    // A version that others have yet to approve.
+    if place.version > link.current.number {
+        return Ok(Named::Unreadable);
+    }
     match gateway.own_payload(place.link, place.version, link.category).await {
-        Ok(payload) => Ok(payload.record.clone().map_or(Named::NoLink, Named::As)),
+        Ok(payload) => Ok(payload.record.clone().map_or(Named::Unreadable, Named::As)),
         // After the organisation's key was rotated, until the link is sealed anew.
         Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::UnknownEnvelope => Ok(Named::Unreadable),
         Err(Failure::EnvelopeDoesNotOpen) => Ok(Named::Unreadable),

@@ -42,8 +42,12 @@ async fn destroy(gateway: &Gateway, hashes: BTreeSet<&str>) -> Result<(), Failur
     if hashes.is_empty() {
         return Ok(());
     }
-    let all: Vec<_> = gateway.records.list().map_ok(|stored| stored.name).try_collect().await?;
+    let all: Vec<_> = gateway.records.list().try_collect().await?;
     for name in all {
+        // Another link's, whatever its hash: a link's publisher may claim any.
+        if records::is_known(&gateway.state, &name).await? {
+            continue;
+        }
         let Some(hash) = hash(gateway, &name).await? else { continue };
         if hashes.contains(hash.as_str()) {
             gateway.records.delete(&name).await?;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use healthchain_interface::{LinksClient, PublishLink, RecipientsQuery};
+use healthchain_interface::{LinksClient, MembersClient, PublishLink, RecipientsQuery};
 use healthchain_rules::{
-    Category, Content, Holder, Link, LinkId, MediaType, MemberId, Recipient, Refusal, RefusalCode,
+    Authority, Category, Content, Holder, Link, LinkId, MediaType, MemberId, Permission, Recipient, Refusal,
+    RefusalCode, Role, Standing,
 };
 
 use super::read_record::{Reader, Source};
@@ -73,7 +74,8 @@ pub async fn may_share(
 }
 
 /// As [`may_share`], for a member whose key is elsewhere: the organisation's gateway, which may know it too, asks to whom the record is sealed.
-/// Whether the member may publish, and whether it has done so before, the ledger says when the publication is endorsed.
+/// Whether the member may publish, and whether it has done so before, the ledger says when the publication is endorsed; but nobody learns
+/// the recipients, or fills the store, whom the ledger knows as somebody who does not publish.
 pub async fn will_share(
     gateway: &Gateway,
     member: &WalletMember,
@@ -81,6 +83,16 @@ pub async fn will_share(
     patient: &MemberId,
     category: Category,
 ) -> Result<(LinkId, Vec<Recipient>), Failure> {
+    let known = MembersClient::new(gateway.own_contract()).member(&member.id).await?;
+    let authority = Authority::of(known.role, &known.groups, Permission::PublishLink);
+    // An agent has its owner's permissions, which the ledger alone knows.
+    let may_publish = known.role == Role::Agent || authority.is_granted();
+    if known.standing != Standing::Active || !may_publish {
+        return Err(Failure::Refused(Refusal::new(
+            RefusalCode::NotPermitted,
+            "records are published by active clinicians",
+        )));
+    }
     let query = RecipientsQuery { patient: patient.clone(), category };
     let recipients = LinksClient::new(gateway.own_contract()).recipients(&query).await?;
     Ok((link_id(&member.id, idempotency_key), recipients))

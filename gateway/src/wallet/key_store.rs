@@ -13,6 +13,9 @@ use crate::sealing::device::DeviceKey;
 use crate::sealing::software::SoftwareKey;
 use crate::sealing::{DecryptionKey, SealingError};
 
+/// Bytes of a passphrase at most.
+const LONGEST_PASSPHRASE: usize = 1023;
+
 /// Gets at private keys. Clones share the passphrase and the token's sessions.
 #[derive(Clone, Default)]
 pub struct KeyStore {
@@ -171,6 +174,12 @@ fn passphrase(configuration: &WalletConfiguration) -> Result<Option<Zeroizing<Ve
         },
         (None, None) => return Ok(None),
     };
+    // What OpenSSL could encrypt under, but not decrypt again.
+    if passphrase.contains(&0) || passphrase.len() > LONGEST_PASSPHRASE {
+        return wrong(
+            "the passphrase is longer than 1,023 bytes or has a NUL in it: take text, such as 32 random bytes in base64",
+        );
+    }
     if passphrase.is_empty() { wrong("the passphrase is empty") } else { Ok(Some(passphrase)) }
 }
 

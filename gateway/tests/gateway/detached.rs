@@ -192,7 +192,33 @@ async fn another_way_of_signing_and_a_condition_are_refused_before_anything_is_p
     assert_eq!(waiting, 0);
 }
 
+fn is_known_as(world: &World, key: &OwnKey, role: &str, standing: Value) {
+    let key = json!({"public_key": STANDARD.encode(key.encryption.public_key()), "key_hash": "ab".repeat(32)});
+    let member = json!({
+        "id": "dr-grey", "organisation": "HospitalMSP", "role": role, "key_hash": "ab".repeat(32), "encryption_key": key,
+        "attestation": {"by": "boss", "at": 0}, "standing": standing,
+    });
+    world.ledger.state.lock().unwrap().answers.insert("Members:member".into(), member);
+}
+
+/// Found by review: whoever asked to publish, with the key elsewhere, learned to whom the record would be sealed, and filled the store.
+#[tokio::test]
+async fn who_does_not_publish_learns_no_recipients_and_stores_nothing() {
+    let world = World::new().await;
+    let key = world.hospital.hand_over_key("dr-grey");
+    let suspended = json!({"standing": "suspended", "by": "boss", "at": 0, "reason": "left"});
+    for (role, standing) in [("patient", json!({"standing": "active"})), ("clinician", suspended)] {
+        is_known_as(&world, &key, role, standing);
+        let request = request(&world, Method::POST, "/v1/links?patient=anna&category=summary");
+        let request = request.header("idempotency-key", "key-1").header("content-type", "application/fhir+json");
+        problem(request.body(RECORD).send().await.unwrap(), 403, "not-permitted").await;
+    }
+    assert_eq!(world.ledger.called("Links:recipients"), 0);
+    assert_eq!(std::fs::read_dir(world.hospital.records()).unwrap().count(), 0);
+}
+
 async fn publish(world: &World, key: &OwnKey) -> Value {
+    is_known_as(world, key, "clinician", json!({"standing": "active"}));
     let request = request(world, Method::POST, "/v1/links?patient=anna&category=summary");
     let request = request.header("idempotency-key", "key-1").header("content-type", "application/fhir+json");
     let awaited = to_sign(request.body(RECORD).send().await.unwrap(), "proposal").await;

@@ -143,6 +143,13 @@ impl MemoryLedger {
         self.happened.send_replace(state.events.len());
     }
 
+    /// As if a link's publisher had claimed another link's content.
+    pub(crate) fn claim_content_of(&self, link: &str, other: &str) {
+        let mut state = self.state.lock().unwrap();
+        let hash = state.links[&other.parse::<LinkId>().unwrap()].current.content.hash.clone();
+        state.links.get_mut(&link.parse::<LinkId>().unwrap()).unwrap().current.content.hash = hash;
+    }
+
     fn call(&self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
         let mut state = self.state.lock().unwrap();
         state.calls.push(function.to_owned());

@@ -61,6 +61,19 @@ async fn strangers_are_counted_by_their_address() {
     problem(stranger.send().await.unwrap(), 429, "too-many-requests").await;
 }
 
+/// Found by review: any certificate, one's own make included, took its holder out of the count.
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_is_a_strangers() {
+    let world = World::new().await;
+    let gateway = limited(&world).await;
+    let forger = world.hospital.client(Some(&world.payer.member_tls));
+    for _ in 0..3 {
+        problem(forger.get(gateway.at("/v1/settings")).send().await.unwrap(), 401, "client-certificate-not-trusted")
+            .await;
+    }
+    problem(forger.get(gateway.at("/v1/settings")).send().await.unwrap(), 429, "too-many-requests").await;
+}
+
 #[tokio::test]
 async fn only_pages_of_the_sites_that_the_configuration_names_write_with_their_visitors_certificate() {
     let world = World::new().await;

@@ -69,7 +69,7 @@ async fn a_content_of_one_piece_and_one_of_several_are_kept_listed_given_in_rang
         assert!(folder.path().join("records/hospital").join(&name).exists());
         assert!(fetch(&records, &name, None).await == content);
         assert!(fetch(&records, &name, Some(3..9)).await == content[3..9]);
-        let listed: Vec<_> = records.list().map_ok(|stored| stored.name).try_collect().await.unwrap();
+        let listed: Vec<_> = records.list().try_collect().await.unwrap();
         assert_eq!(listed, [name.as_str()]);
         records.delete(&name).await.unwrap();
         records.delete(&name).await.unwrap();

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use healthchain_interface::OpenLink;
+use healthchain_interface::{LinksClient, OpenLink, Opened};
 use healthchain_rules::{Envelope, LinkId, Opening, Purpose, TransactionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,12 @@ pub(crate) async fn open(
 
 /// Tells the answer to an opening that was signed elsewhere.
 pub(crate) async fn tell(gateway: &Gateway, member: &WalletMember, answer: &[u8]) -> Result<Response, Problem> {
-    let answer = serde_json::from_slice(answer).map_err(|error| Failure::Unintelligible(error.to_string()))?;
+    let answer: Opened = serde_json::from_slice(answer).map_err(|error| Failure::Unintelligible(error.to_string()))?;
+    let opening = &answer.opening;
+    // The same signature may come again after a revocation. Another publisher's gateway asks the ledger, and so does this one.
+    if opening.decision.is_permitted() && opening.publisher == gateway.organisation.msp_id {
+        LinksClient::new(gateway.own_contract()).in_force(&opening.transaction).await?;
+    }
     Ok(match receive(gateway, member, answer).await? {
         Brought::Record(record) => opened(*record),
         Brought::Sealed(opening, envelope) => {
