@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 cargo build --workspace --bins --locked
-programs=${CARGO_TARGET_DIR:-target}/debug
+programs=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd)
 tools=${CARGO_TARGET_DIR:-target}/openapi-tools
 # Fewer examples an operation find less; a run by hand may ask for more.
 examples=${OPENAPI_EXAMPLES:-2}
