@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fabric_msp::{Certificate, SigningError, SigningIdentity};
+use fabric_msp::{Certificate, SigningIdentity};
 
 use crate::configuration::{Configuration, read};
 use crate::contents::https::HttpsContents;
 use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
 use crate::records::Records as _;
-use crate::server::{StartError, assemble, open_state};
+use crate::server::{StartError, assemble, open_state, own_signer};
 use crate::tls::{OwnCertificate, Trust};
 use crate::wallet::folder::FolderWallet;
 use crate::wallet::key_store::KeyStore;
@@ -53,7 +53,8 @@ pub async fn check(configuration: &Configuration) -> Vec<Finding> {
     };
     let all = async {
         let own = OwnCertificate::load(configuration)?;
-        assemble(configuration, &own).await.map(|_| String::new())
+        let keys = KeyStore::open(&configuration.wallet)?;
+        assemble(configuration, &own, &keys).await.map(|_| String::new())
     };
     let wallet = KeyStore::open(&configuration.wallet)
         .map_err(StartError::from)
@@ -103,9 +104,7 @@ fn encryption_key(configuration: &Configuration) -> Result<String, StartError> {
 }
 
 fn signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
-    let identity = &configuration.identity;
-    let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
-    Ok(KeyStore::open(&configuration.wallet)?.signer(&configuration.msp_id, certificate, &identity.key)?)
+    own_signer(configuration, &KeyStore::open(&configuration.wallet)?)
 }
 
 fn contents(configuration: &Configuration) -> Result<String, StartError> {

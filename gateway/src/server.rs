@@ -105,12 +105,10 @@ pub struct Running {
 /// Builds a gateway from its configuration and starts it, with its tasks. It starts whether or not the peer is there.
 pub async fn start(configuration: &Configuration) -> Result<Running, StartError> {
     let own = OwnCertificate::load(configuration)?;
-    let gateway = Arc::new(assemble(configuration, &own).await?);
+    let keys = KeyStore::open(&configuration.wallet)?;
+    let gateway = Arc::new(assemble(configuration, &own, &keys).await?);
     let state = gateway.state.clone();
-    let renewal = match &configuration.fabric_ca {
-        Some(_) => Renewal::new(configuration, &KeyStore::open(&configuration.wallet)?, &gateway.organisation.signer)?,
-        None => None,
-    };
+    let renewal = Renewal::new(configuration, &keys, &gateway.organisation.signer)?;
     checkpoint::adopt(&state, custodian::READER, &configuration.checkpoint).await?;
     let listen = configuration.listen;
     let listener = TlsListener::bind(listen, own.server()?).await.map_err(|error| StartError::Listen(listen, error))?;
@@ -169,9 +167,12 @@ impl Running {
     }
 }
 
-pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate) -> Result<Gateway, StartError> {
+pub(crate) async fn assemble(
+    configuration: &Configuration,
+    own: &OwnCertificate,
+    keys: &KeyStore,
+) -> Result<Gateway, StartError> {
     let identity = &configuration.identity;
-    let keys = KeyStore::open(&configuration.wallet)?;
     let msp_id: MspId = configuration.msp_id.parse()?;
     let state = open_state(configuration).await?;
     Ok(Gateway {
@@ -183,7 +184,7 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
             Pace::default(),
         )?),
         organisation: OwnOrganisation {
-            signer: own_signer(configuration)?.into(),
+            signer: own_signer(configuration, keys)?.into(),
             encryption_key: keys.decryption_key(&identity.encryption_key, None)?,
             msp_id,
         },
@@ -191,7 +192,7 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
         max_record_bytes: configuration.max_record_bytes,
         patience: Patience::default(),
         trust: Arc::new(Trust::load(configuration)?),
-        wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys)?),
+        wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys.clone())?),
         ledger: Arc::new(FabricLedger::connect(configuration)?),
         records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
@@ -204,10 +205,10 @@ pub(crate) async fn assemble(configuration: &Configuration, own: &OwnCertificate
 }
 
 /// The identity with which the gateway itself calls the ledger.
-pub(crate) fn own_signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
+pub(crate) fn own_signer(configuration: &Configuration, keys: &KeyStore) -> Result<SigningIdentity, StartError> {
     let identity = &configuration.identity;
     let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
-    Ok(KeyStore::open(&configuration.wallet)?.signer(&configuration.msp_id, certificate, &identity.key)?)
+    Ok(keys.signer(&configuration.msp_id, certificate, &identity.key)?)
 }
 
 pub(crate) async fn open_state(configuration: &Configuration) -> Result<State, StartError> {

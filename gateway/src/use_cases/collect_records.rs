@@ -24,22 +24,17 @@ pub async fn learn(gateway: &Gateway, place: Place<'_>) -> Result<(), Failure> {
     if records::is_confirmed(&gateway.state, place).await? {
         return Ok(());
     }
+    let Named::As(name) = named(gateway, place).await? else { return Ok(()) };
     let state = &gateway.state;
-    match named(gateway, place).await? {
-        Named::As(name) => {
-            let links = LinksClient::new(gateway.own_contract());
-            let current = links.link(place.link).await?.current;
-            let version = match current.number == place.version {
-                true => current,
-                false => links.version(place.link, &place.version).await?.version,
-            };
-            records::remember(state, &name, place, now()).await?;
-            records::set_hash(state, &name, &version.content.hash).await?;
-            records::confirm(state, &name).await?;
-        }
-        Named::NoLink | Named::Unreadable => {}
-    }
-    Ok(())
+    let links = LinksClient::new(gateway.own_contract());
+    let current = links.link(place.link).await?.current;
+    let version = match current.number == place.version {
+        true => current,
+        false => links.version(place.link, &place.version).await?.version,
+    };
+    records::remember(state, &name, place, now()).await?;
+    records::set_hash(state, &name, &version.content.hash).await?;
+    Ok(records::confirm(state, &name).await?)
 }
 
 /// Destroys what a request stored here before this time and did not publish, or not to the gateway's knowledge. Only for when the ledger is
