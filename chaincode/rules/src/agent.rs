@@ -15,6 +15,7 @@ use crate::outcome::Outcome;
 use crate::purpose::Purpose;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::{Permission, Role};
+use crate::rotation::key_taken;
 use crate::time::LedgerTime;
 
 /// What an agent may do, of what its owner may.
@@ -207,10 +208,7 @@ pub fn decide_deployment(
         return Err(Malformed::new("a charter's end", "in the future, and within 366 days").into());
     }
     if state.key_holder.is_some() {
-        return Err(Refusal::new(
-            RefusalCode::KeyTaken,
-            "the certificate's key is registered for somebody else of the organisation: issue one with a new key",
-        ));
+        return Err(key_taken());
     }
     Ok(Outcome::Decided((agent, charter), MayDeploy(())))
 }

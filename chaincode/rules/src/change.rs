@@ -13,6 +13,7 @@ use crate::member::{Attestation, KeyHolder, Member, Standing};
 use crate::organisation::{EncryptionKey, Organisation, OrganisationKind, OrganisationState};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Role;
+use crate::rotation::key_taken;
 use crate::settings::Settings;
 use crate::time::LedgerTime;
 
@@ -385,11 +386,4 @@ fn regrouped(group: &Group, affairs: &Affairs) -> Vec<Member> {
 
 fn left(msp_id: &MspId) -> Refusal {
     Refusal::new(RefusalCode::OrganisationLeft, format!("{msp_id} left the consortium"))
-}
-
-fn key_taken() -> Refusal {
-    Refusal::new(
-        RefusalCode::KeyTaken,
-        "the signing key is registered for somebody of the organisation: take a new one",
-    )
 }

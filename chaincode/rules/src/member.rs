@@ -312,7 +312,7 @@ impl Actor {
             Standing::Suspended { .. } => Some(Denial::MemberSuspended),
             Standing::Retired { .. } => Some(Denial::MemberRetired),
         });
-        let organisation = || self.organisation.encryption_key().is_none().then_some(Denial::OrganisationNotActive);
+        let organisation = || (!self.organisation.is_active()).then_some(Denial::OrganisationNotActive);
         let agent = || self.agent.as_ref().filter(|work| !work.may_call()).map(|_| Denial::AgentNotPermitted);
         standing.or_else(organisation).or_else(agent)
     }

@@ -7,6 +7,7 @@ use crate::organisation::EncryptionKey;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::{Permission, Role};
+use crate::rotation::key_taken;
 use crate::time::LedgerTime;
 
 /// Proof that the member may be registered.
@@ -59,10 +60,7 @@ pub fn decide_registration(
         };
     }
     if key_holder.is_some() {
-        return Err(Refusal::new(
-            RefusalCode::KeyTaken,
-            "the certificate's key is registered for somebody else of the organisation: issue one with a new key",
-        ));
+        return Err(key_taken());
     }
     let member = Member {
         id: new.id,

@@ -1,8 +1,9 @@
-use healthchain_interface::{GrantConsent, RotateKey, SuspendMember};
+use healthchain_interface::{EndDelegation, GrantConsent, OpenLink, RotateKey, StopAgent, SuspendMember};
 use healthchain_rules::*;
 use serde_json::json;
 
 use crate::consortium::*;
+use crate::{agents, delegations, emergencies};
 
 async fn agrees(consortium: &Consortium, opening: &Opening) {
     let replay = consortium.person("alice").audit().replay(&opening.transaction).await.unwrap();
@@ -16,6 +17,15 @@ async fn agrees(consortium: &Consortium, opening: &Opening) {
         missing: Vec::new(),
     };
     assert_eq!(replay, expected);
+}
+
+/// Which of the openings were permitted, and that each replays to its own decision.
+async fn permitted_and_agreed(consortium: &Consortium, openings: &[Opening], permitted: &[bool]) {
+    let found: Vec<bool> = openings.iter().map(|opening| opening.decision.is_permitted()).collect();
+    assert_eq!(found, permitted);
+    for opening in openings {
+        agrees(consortium, opening).await;
+    }
 }
 
 async fn opened(consortium: &Consortium, who: &str, purpose: Purpose) -> Opening {
@@ -46,11 +56,51 @@ async fn a_decision_replays_to_the_same_answer_whatever_happened_since() {
     consortium.person("clara").members().rotate_key(&rotation).await.unwrap();
     openings.push(opened(&consortium, "clara-2", Purpose::Treatment).await);
 
-    let permitted = openings.iter().map(|opening| opening.decision.is_permitted());
-    assert_eq!(permitted.collect::<Vec<_>>(), [false, true, true, true, false, false, false, true]);
-    for opening in &openings {
-        agrees(&consortium, opening).await;
+    permitted_and_agreed(&consortium, &openings, &[false, true, true, true, false, false, false, true]).await;
+}
+
+#[tokio::test]
+async fn an_agents_openings_replay_with_the_charter_and_the_budget_of_then() {
+    let mut consortium = Consortium::new().await;
+    consortium.add("monitor", "pharmacy", "client");
+    let charter = agents::monitor(&consortium);
+    consortium.person("admin-pharmacy").agents().deploy(&charter).await.unwrap();
+    consortium.publish("l1", Category::Medication).await;
+    let mut openings = Vec::new();
+    for _ in 0..3 {
+        openings.push(opened(&consortium, "monitor", Purpose::Treatment).await);
     }
+    let stop = StopAgent { agent: id("monitor"), reason: id("odd answers") };
+    consortium.person("phil").agents().stop(&stop).await.unwrap();
+    openings.push(opened(&consortium, "monitor", Purpose::Treatment).await);
+    permitted_and_agreed(&consortium, &openings, &[true, true, false, false]).await;
+}
+
+#[tokio::test]
+async fn a_guardians_openings_replay_with_the_delegation_of_then() {
+    let consortium = delegations::with_guardians().await;
+    consortium.publish("l1", Category::Summary).await;
+    let alice = consortium.person("alice").delegations();
+    let mut openings = vec![opened(&consortium, "gina", Purpose::Personal).await];
+    alice.delegate(&delegations::to("gina", "d1")).await.unwrap();
+    openings.push(opened(&consortium, "gina", Purpose::Personal).await);
+    alice.end(&EndDelegation { patient: id("alice"), guardian: id("gina") }).await.unwrap();
+    openings.push(opened(&consortium, "gina", Purpose::Personal).await);
+    permitted_and_agreed(&consortium, &openings, &[false, true, false]).await;
+}
+
+#[tokio::test]
+async fn an_emergencys_openings_replay_after_it_was_ended() {
+    let consortium = emergencies::with_olga().await;
+    consortium.publish("l1", Category::Restricted).await;
+    let clara = consortium.person("clara");
+    let mut openings = vec![opened(&consortium, "clara", Purpose::Treatment).await];
+    let emergency = clara.emergencies().declare(&emergencies::of_alice()).await.unwrap().id;
+    let call = OpenLink { link: id("l1"), purpose: Purpose::Treatment, emergency: Some(emergency.clone()) };
+    openings.push(clara.links().open(&call).await.unwrap().opening);
+    clara.emergencies().end(&emergency).await.unwrap();
+    openings.push(clara.links().open(&call).await.unwrap().opening);
+    permitted_and_agreed(&consortium, &openings, &[false, true, false]).await;
 }
 
 #[tokio::test]
