@@ -3,6 +3,7 @@
 //! A section is a struct in a file of its own, which also says which of its values are paths; here it is one line in
 //! [`Configuration`] and one in `resolve`. A new section or key has a default, so that every older file stays valid.
 
+mod agents;
 pub mod callers;
 mod cors;
 mod environment;
@@ -30,6 +31,7 @@ use url::Url;
 
 use crate::content::content_bytes_at_most;
 
+pub use self::agents::{AgentsConfiguration, AmendmentPolicy, AmendmentVerifierConfiguration};
 pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;
@@ -109,6 +111,9 @@ pub struct Configuration {
     /// The listener for who runs the gateway.
     #[serde(default)]
     pub operations: OperationsConfiguration,
+    /// Programs that act for the organisation.
+    #[serde(default)]
+    pub agents: AgentsConfiguration,
 }
 
 /// Why a configuration cannot be used.

@@ -4,6 +4,7 @@
 //! [`ledger`] decides. The gateway encrypts ([`content`]), seals ([`sealing`]), stores ([`records`]) and fetches ([`contents`]); it
 //! never decides whether somebody may do something. A request runs http → [`use_cases`] → port → implementation.
 
+pub mod agents;
 pub mod callers;
 pub mod check;
 pub mod configuration;

@@ -97,6 +97,8 @@ fn describe() {
         "healthchain_custodian_lag_blocks",
         "Blocks behind the last event that the key custodian dealt with"
     );
+    describe_counter!("healthchain_agent_work_total", "What agents have come to, by agent and outcome");
+    describe_gauge!("healthchain_agent_paused", "1 while the ledger does not let the agent act");
     describe_gauge!("healthchain_certificate_days_left", "Days until the gateway's certificate ends");
     describe_gauge!("healthchain_records_room_bytes", Unit::Bytes, "Bytes left where records are stored");
     describe_gauge!("healthchain_state_connections", "Connections to the state's database");

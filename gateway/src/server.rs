@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use crate::agents;
 use crate::callers::{Callers, CallersError, Pace};
 use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
 use crate::contents::https::HttpsContents;
@@ -123,6 +124,7 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     if let Some(renewal) = renewal {
         running.tasks.push(tokio::spawn(renewal.run()));
     }
+    running.tasks.extend(agents::start(&gateway, &configuration.agents));
     running.tasks.extend([
         tokio::spawn(custodian::run(Arc::clone(&gateway))),
         tokio::spawn(keeper::run(gateway, Keeping::default())),

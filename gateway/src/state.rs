@@ -15,6 +15,7 @@ pub mod awaited_signatures;
 pub mod callers;
 pub mod checkpoint;
 mod key;
+pub mod leases;
 pub mod patient_index;
 pub mod records;
 pub mod retention;

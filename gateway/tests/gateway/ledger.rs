@@ -76,6 +76,8 @@ pub(crate) struct State {
     /// Transactions that were signed elsewhere, and what was answered.
     submitted: BTreeMap<String, Vec<u8>>,
     failures: VecDeque<(String, When, LedgerFailure)>,
+    /// Members whose every call is refused.
+    refused: BTreeMap<MemberId, RefusalCode>,
     events: Vec<Notice>,
 }
 
@@ -108,6 +110,22 @@ impl MemoryLedger {
         let let_go = Arc::new(Semaphore::new(0));
         self.state.lock().unwrap().held.insert(function.to_owned(), Arc::clone(&let_go));
         let_go
+    }
+
+    /// From now on this member is refused whatever it asks, or not any more.
+    pub(crate) fn refuse_member(&self, member: &str, code: Option<RefusalCode>) {
+        let (member, mut state) = (member.parse().unwrap(), self.state.lock().unwrap());
+        match code {
+            Some(code) => state.refused.insert(member, code),
+            None => state.refused.remove(&member),
+        };
+    }
+
+    /// Tells of something that somebody of an organisation did.
+    pub(crate) fn tell(&self, organisation: &str, act: impl Into<Act>) {
+        let mut state = self.state.lock().unwrap();
+        state.tell_act(&organisation.parse().unwrap(), act.into());
+        self.happened.send_replace(state.events.len());
     }
 
     pub(crate) fn called(&self, function: &str) -> usize {
@@ -171,6 +189,11 @@ impl State {
     fn run(&mut self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
         let who = self.callers.get(&key_hash(signer)).cloned();
         let who = who.ok_or_else(|| refused(RefusalCode::UnknownCaller))?;
+        if let Who::Member(member, _) = &who
+            && let Some(code) = self.refused.get(member)
+        {
+            return Err(refused(*code));
+        }
         match function {
             "height" => answer(&self.height),
             "Links:recipients" => answer(&self.recipients),
@@ -498,7 +521,7 @@ fn answer<T: Serialize + ?Sized>(value: &T) -> Answer {
     Ok(serde_json::to_vec(value).unwrap())
 }
 
-fn refused(code: RefusalCode) -> LedgerFailure {
+pub(crate) fn refused(code: RefusalCode) -> LedgerFailure {
     let (status, message) = Refusal::new(code, "said by the test's ledger").into();
     LedgerFailure::Refused { status: i32::from(status), message }
 }

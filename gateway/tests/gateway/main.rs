@@ -1,6 +1,7 @@
 //! Gateways of two organisations over real TLS with real certificates; only the ledger is a test's own, in memory.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
+mod agents;
 mod callers;
 mod clinic_systems;
 mod connections;

@@ -1,0 +1,70 @@
+//! The agents that come with the gateway, on a ledger that lets them act, or not.
+
+mod amendment_verifier;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use healthchain_gateway::agents::{Agent, Pace, run};
+use healthchain_gateway::gateway::Gateway;
+use healthchain_gateway::state::checkpoint;
+use tokio::task::JoinHandle;
+
+use super::world::World;
+
+pub(crate) const AGENT: &str = "hospital-agent";
+const HASTE: Pace = Pace {
+    round: Duration::from_millis(10),
+    pause: Duration::from_millis(50),
+    retry: Duration::from_millis(20),
+    lease: Duration::from_millis(150),
+};
+
+/// The hospital's world with an agent in its wallet, which the ledger knows.
+pub(crate) async fn world() -> World {
+    let world = World::new().await;
+    world.hospital.add_member(&world.ledger, AGENT);
+    world
+}
+
+/// The agent at work at the hospital's gateway until it is dropped.
+pub(crate) struct AtWork(JoinHandle<()>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) fn at_work(world: &World, agent: impl Agent) -> AtWork {
+    at_work_as(&world.hospital.gateway, AGENT, agent)
+}
+
+pub(crate) fn at_work_as(gateway: &Arc<Gateway>, member: &str, agent: impl Agent) -> AtWork {
+    AtWork(tokio::spawn(run(Arc::clone(gateway), member.parse().unwrap(), agent, HASTE)))
+}
+
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what}");
+}
+
+/// Until the agent has dealt with as many events.
+pub(crate) async fn dealt_with(world: &World, agent: &str, events: u64) {
+    let (state, reader) = (&world.hospital.gateway.state, format!("agent {agent}"));
+    until("the events are dealt with", async || {
+        let read = checkpoint::load(state, &reader).await.unwrap();
+        read.is_some_and(|position| position.block + 1 == events)
+    })
+    .await;
+}
+
+/// Long enough for an agent to do something that it should not.
+pub(crate) async fn a_while() {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
