@@ -1,5 +1,6 @@
 //! The order of steps of what the gateway does beyond passing a call to the ledger.
 
+pub mod amend_link;
 pub mod check_readiness;
 pub mod collect_records;
 pub mod erase_records;

@@ -1,4 +1,4 @@
-//! Every contract that the gateways do not serve yet, called as any Fabric client would: a function's name and one JSON argument.
+//! The contracts, called as any Fabric client would: a function's name and one JSON argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
 
+mod amendments;
 mod busy;
 mod cli;
 mod contract;
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
     promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
-    promises.extend_from_slice(records::PROMISES);
+    promises.extend([records::PROMISES, amendments::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {

@@ -48,6 +48,8 @@ pub(crate) enum Telling {
     Opening,
     /// As that of a publication.
     Publication,
+    /// As that of a proposed version.
+    Amendment,
 }
 
 /// What the caller has to sign.

@@ -2,7 +2,7 @@
 
 use healthchain_interface::{Page, PageLimit, PageToken};
 use healthchain_rules::audit::AuditEntry;
-use healthchain_rules::{Category, Link, LinkId, MemberId, TransactionId};
+use healthchain_rules::{Category, Link, LinkId, MemberId, Reason, TransactionId};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
@@ -63,7 +63,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     ] {
         described(&mut generator);
     }
-    let parameters: [(&str, Value); 8] = [
+    let parameters: [(&str, Value); 9] = [
         ("category", reference::<Category>(&mut generator)),
         ("limit", reference::<PageLimit>(&mut generator)),
         ("link", reference::<LinkId>(&mut generator)),
@@ -71,6 +71,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         ("opening", reference::<TransactionId>(&mut generator)),
         ("page_token", reference::<PageToken>(&mut generator)),
         ("patient", reference::<MemberId>(&mut generator)),
+        ("reason", reference::<Reason>(&mut generator)),
         ("transaction", reference::<TransactionId>(&mut generator)),
     ];
     schemas.extend(generator.take_definitions(true));

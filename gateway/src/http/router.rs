@@ -26,7 +26,7 @@ use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
 use super::routes::{
-    audit, clients, contents, jobs, links, openings, operations, patient_index, sessions, transactions,
+    amendments, audit, clients, contents, jobs, links, openings, operations, patient_index, sessions, transactions,
 };
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
@@ -39,6 +39,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 fn all() -> OpenApiRouter<Arc<Gateway>> {
     OpenApiRouter::with_openapi(openapi::outline())
         .routes(routes!(links::publish))
+        .routes(routes!(amendments::propose))
         .routes(routes!(openings::open))
         .routes(routes!(openings::content))
         .routes(routes!(audit::of_patient))

@@ -1,5 +1,6 @@
 //! The routes, one file a resource. A handler parses, calls the ledger or a use case, and answers.
 
+pub(crate) mod amendments;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod contents;

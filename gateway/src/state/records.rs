@@ -2,7 +2,7 @@
 //!
 //! It says nothing that the ledger does not say as well, and is read from there again when it is lost ([`crate::keeper`]).
 
-use healthchain_rules::{ContentHash, LedgerTime, LinkId};
+use healthchain_rules::{ContentHash, Envelope, LedgerTime, LinkId};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -38,6 +38,24 @@ pub async fn set_hash(state: &State, name: &str, hash: &ContentHash) -> Result<(
     let update = sqlx::query("UPDATE stored_records SET content_hash = $2 WHERE name = $1");
     update.bind(name).bind(hash.as_str()).execute(state.pool()).await?;
     Ok(())
+}
+
+/// Keeps the organisation's own envelope of a content that waits to be published.
+pub async fn keep_envelope(state: &State, name: &str, envelope: &Envelope) -> Result<(), StateError> {
+    let update = sqlx::query("UPDATE stored_records SET envelope = $2 WHERE name = $1");
+    let envelope = serde_json::to_string(envelope).expect("an envelope's texts always serialise");
+    update.bind(name).bind(envelope).execute(state.pool()).await?;
+    Ok(())
+}
+
+/// The organisation's own envelope that was kept with a content of a link.
+pub async fn envelope(state: &State, link: &LinkId, hash: &ContentHash) -> Result<Option<Envelope>, StateError> {
+    let query = sqlx::query(
+        "SELECT envelope FROM stored_records WHERE link = $1 AND content_hash = $2 AND envelope IS NOT NULL",
+    );
+    let row = query.bind(link.as_str()).bind(hash.as_str()).fetch_optional(state.pool()).await?;
+    let text: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// Remembers that the ledger's link names it.

@@ -1,13 +1,13 @@
 //! Which link's content lies under which name in the store, and what was stored for no link.
 
-use healthchain_interface::LinksClient;
-use healthchain_rules::{LedgerTime, LinkId, LinkState, RefusalCode};
+use healthchain_interface::{AmendmentsClient, AmendmentsQuery, LinksClient};
+use healthchain_rules::{AmendmentStanding, AmendmentView, LedgerTime, LinkId, LinkState, RefusalCode};
 
 use super::now;
 use crate::content::parts::Place;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::state::records;
+use crate::state::records::{self, Remembered};
 
 /// What the ledger's envelope for this organisation says of a version of a link.
 enum Named {
@@ -15,7 +15,9 @@ enum Named {
     As(String),
     /// There is no such version of a link of this organisation, or it is erased.
     NoLink,
-    /// It cannot be read now: no envelope opens with the organisation's present key, or the version is not active yet.
+    /// The link has not come to this version.
+    NotYet,
+    /// It cannot be read now: no envelope opens with the organisation's present key.
     Unreadable,
 }
 
@@ -42,16 +44,46 @@ pub async fn learn(gateway: &Gateway, place: Place<'_>) -> Result<(), Failure> {
 pub async fn collect(gateway: &Gateway, before: LedgerTime) -> Result<(), Failure> {
     for record in records::unlinked(&gateway.state, before).await? {
         let named = match record.link.parse::<LinkId>() {
-            Ok(link) => named(gateway, Place { link: &link, version: record.version }).await?,
+            Ok(link) => match named(gateway, Place { link: &link, version: record.version }).await? {
+                Named::NotYet if !is_proposed(gateway, &link, &record, before).await? => Named::NoLink,
+                named => named,
+            },
             Err(_) => Named::NoLink,
         };
         match named {
             Named::As(name) if name == record.name => records::confirm(&gateway.state, &name).await?,
             Named::As(_) | Named::NoLink => destroy(gateway, &record.name).await?,
-            Named::Unreadable => {}
+            Named::Unreadable | Named::NotYet => {}
         }
     }
     Ok(())
+}
+
+/// Whether an amendment of the link has this content and may still take effect. What was not decided in time is given the time that
+/// transactions may lag behind.
+async fn is_proposed(
+    gateway: &Gateway,
+    link: &LinkId,
+    record: &Remembered,
+    before: LedgerTime,
+) -> Result<bool, Failure> {
+    let amendments = AmendmentsClient::new(gateway.own_contract());
+    let mut query = AmendmentsQuery { link: link.clone(), page_token: None, limit: None };
+    loop {
+        let page = amendments.of_link(&query).await?;
+        let hash = |view: &AmendmentView| view.amendment.version.content.hash.as_str().to_owned();
+        if let Some(found) = page.items.iter().find(|view| record.content_hash.as_ref() == Some(&hash(view))) {
+            return Ok(match found.standing {
+                AmendmentStanding::Open | AmendmentStanding::Activated => true,
+                AmendmentStanding::Expired => found.amendment.until >= before,
+                _ => false,
+            });
+        }
+        match page.next_page_token {
+            Some(token) => query.page_token = Some(token),
+            None => return Ok(false),
+        }
+    }
 }
 
 async fn destroy(gateway: &Gateway, name: &str) -> Result<(), Failure> {
@@ -71,9 +103,8 @@ async fn named(gateway: &Gateway, place: Place<'_>) -> Result<Named, Failure> {
     if link.publisher != gateway.organisation.msp_id || is_erased {
         return Ok(Named::NoLink);
     }
-    // A version that others have yet to approve.
     if place.version > link.current.number {
-        return Ok(Named::Unreadable);
+        return Ok(Named::NotYet);
     }
     match gateway.own_payload(place.link, place.version, link.category).await {
         Ok(payload) => Ok(payload.record.clone().map_or(Named::Unreadable, Named::As)),

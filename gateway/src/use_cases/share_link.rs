@@ -1,19 +1,20 @@
 //! Publishing a record: encrypt and store as it comes, seal, submit.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use healthchain_interface::{LinksClient, MembersClient, PublishLink, RecipientsQuery};
 use healthchain_rules::{
-    Authority, Category, Content, Holder, Link, LinkId, MediaType, MemberId, Permission, Recipient, Refusal,
-    RefusalCode, Role, Standing,
+    Authority, Category, Commitment, Content, Envelope, Holder, Link, LinkId, MediaType, MemberId, Permission,
+    Recipient, Refusal, RefusalCode, Role, Standing,
 };
 
 use super::read_record::{Reader, Source};
 use super::seal_for;
 use super::store_record::{RecordBytes, StoredRecord, store_record};
-use crate::content::Payload;
 use crate::content::parts::Place;
+use crate::content::{ContentKey, Payload};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::state::records;
@@ -63,7 +64,7 @@ pub async fn may_share(
     patient: &MemberId,
     category: Category,
 ) -> Result<Prospect, Failure> {
-    let id = link_id(&member.id, idempotency_key);
+    let id = id_of(&member.id, idempotency_key);
     let links = LinksClient::new(gateway.contract(member.signer()?));
     let query = RecipientsQuery { patient: patient.clone(), category };
     let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
@@ -83,19 +84,27 @@ pub async fn will_share(
     patient: &MemberId,
     category: Category,
 ) -> Result<(LinkId, Vec<Recipient>), Failure> {
-    let known = MembersClient::new(gateway.own_contract()).member(&member.id).await?;
-    let authority = Authority::of(known.role, &known.groups, Permission::PublishLink);
-    // An agent has its owner's permissions, which the ledger alone knows.
-    let may_publish = known.role == Role::Agent || authority.is_granted();
-    if known.standing != Standing::Active || !may_publish {
-        return Err(Failure::Refused(Refusal::new(
-            RefusalCode::NotPermitted,
-            "records are published by active clinicians",
-        )));
-    }
+    require_known_for(gateway, member, Permission::PublishLink).await?;
     let query = RecipientsQuery { patient: patient.clone(), category };
     let recipients = LinksClient::new(gateway.own_contract()).recipients(&query).await?;
-    Ok((link_id(&member.id, idempotency_key), recipients))
+    Ok((id_of(&member.id, idempotency_key), recipients))
+}
+
+/// Refuses whom the ledger knows as somebody who has not this permission, asked by the organisation's gateway.
+pub(super) async fn require_known_for(
+    gateway: &Gateway,
+    member: &WalletMember,
+    permission: Permission,
+) -> Result<(), Failure> {
+    let known = MembersClient::new(gateway.own_contract()).member(&member.id).await?;
+    let authority = Authority::of(known.role, &known.groups, permission);
+    // An agent has its owner's permissions, which the ledger alone knows.
+    let may = known.role == Role::Agent || authority.is_granted();
+    if known.standing == Standing::Active && may {
+        return Ok(());
+    }
+    let detail = "records are published and amended by active clinicians";
+    Err(Failure::Refused(Refusal::new(RefusalCode::NotPermitted, detail)))
 }
 
 /// Publishes a record, after [`may_share`] for its patient and category.
@@ -124,7 +133,8 @@ pub async fn share_link(
         Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::LinkExists => {
             match published(gateway, member, &id).await? {
                 Some(link) => {
-                    let bytes = stored_again(gateway, &id, &call.media_type, stored).await?;
+                    let bytes =
+                        stored_again(gateway, Place { link: &id, version: FIRST }, &call.media_type, stored).await?;
                     let PublishLink { patient, category, media_type, .. } = call;
                     same_record(gateway, link, Record { patient, category, media_type, bytes }).await
                 }
@@ -144,14 +154,9 @@ pub async fn compose(
 ) -> Result<(PublishLink, StoredRecord), Failure> {
     let Record { patient, category, media_type, bytes } = record;
     // A failure after this line leaves a ciphertext that nobody has the key of, never a link without its record.
-    let stored = store_record(gateway, Place { link: id, version: FIRST }, &media_type, bytes).await?;
-    let (key, name) = (stored.key.clone(), stored.name.clone());
-    let payload = Payload { url: gateway.content_url(id, FIRST), key, record: Some(name) };
-    let seal_one = |recipient: Recipient| {
-        let own = matches!(&recipient.holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id);
-        let payload = if own { payload.clone() } else { payload.for_others() };
-        seal_for(recipient, &payload, id, FIRST, category)
-    };
+    let place = Place { link: id, version: FIRST };
+    let stored = store_record(gateway, place, &media_type, bytes).await?;
+    let envelopes = seal_to(gateway, recipients, &stored, place, category)?;
     let call = PublishLink {
         link: id.clone(),
         patient,
@@ -160,15 +165,39 @@ pub async fn compose(
         content_length: stored.content_length,
         commitment: stored.commitment.clone(),
         media_type,
-        envelopes: recipients.into_iter().map(seal_one).collect::<Result<_, _>>()?,
+        envelopes,
     };
     Ok((call, stored))
 }
 
-/// The bytes of a record that was just stored.
-async fn stored_again(
+/// Seals a stored record to its recipients. The organisation's own envelope also names the record in the store.
+pub(super) fn seal_to(
     gateway: &Gateway,
-    link: &LinkId,
+    recipients: Vec<Recipient>,
+    stored: &StoredRecord,
+    place: Place<'_>,
+    category: Category,
+) -> Result<Vec<Envelope>, Failure> {
+    let Place { link, version } = place;
+    let url = gateway.content_url(link, version);
+    let payload = Payload { url, key: stored.key.clone(), record: Some(stored.name.clone()) };
+    let seal_one = |recipient: Recipient| {
+        let own = is_own(gateway, &recipient.holder);
+        let payload = if own { payload.clone() } else { payload.for_others() };
+        seal_for(recipient, &payload, link, version, category)
+    };
+    recipients.into_iter().map(seal_one).collect()
+}
+
+/// Whether it is this organisation that an envelope is sealed to.
+pub(super) fn is_own(gateway: &Gateway, holder: &Holder) -> bool {
+    matches!(holder, Holder::Organisation(msp_id) if *msp_id == gateway.organisation.msp_id)
+}
+
+/// The bytes of a record that was just stored.
+pub(super) async fn stored_again(
+    gateway: &Gateway,
+    place: Place<'_>,
     media_type: &MediaType,
     stored: StoredRecord,
 ) -> Result<RecordBytes, Failure> {
@@ -176,17 +205,17 @@ async fn stored_again(
     let content = Content { hash, length, media_type: media_type.clone() };
     let (source, patience) = (Source::Own(Arc::clone(&gateway.records), name), gateway.patience.transfer);
     let reader = Reader { source, key, content, commitment, patience };
-    Ok(reader.read(Place { link, version: FIRST }, None).await?.bytes)
+    Ok(reader.read(place, None).await?.bytes)
 }
 
-/// The id under which a member's request publishes: SHA-256 of the member and the key, each behind its length.
-pub fn link_id(member: &MemberId, idempotency_key: &str) -> LinkId {
+/// The id under which a member's request publishes or proposes: SHA-256 of the member and the key, each behind its length.
+pub fn id_of<Id: FromStr<Err: std::fmt::Debug>>(member: &MemberId, idempotency_key: &str) -> Id {
     let mut hash = openssl::sha::Sha256::new();
     for part in [member.as_str(), idempotency_key] {
         hash.update(&(part.len() as u32).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hex::encode(hash.finish()).parse().expect("64 hexadecimal digits are a link id")
+    hex::encode(hash.finish()).parse().expect("64 hexadecimal digits are an id")
 }
 
 async fn published(gateway: &Gateway, member: &WalletMember, id: &LinkId) -> Result<Option<Link>, Failure> {
@@ -212,17 +241,23 @@ async fn same_record(gateway: &Gateway, link: Link, record: Record) -> Result<Sh
         return Err(Failure::IdempotencyKeyReused);
     }
     let payload = gateway.own_payload(&link.id, FIRST, link.category).await?;
-    let mut commitment = payload.key.committing()?;
-    let mut bytes = record.bytes;
+    match commits_to(&payload.key, &link.current.commitment, record.bytes).await? {
+        true => Ok(Shared::Before(link)),
+        false => Err(Failure::IdempotencyKeyReused),
+    }
+}
+
+/// Whether a commitment is to these bytes.
+pub(super) async fn commits_to(
+    key: &ContentKey,
+    commitment: &Commitment,
+    mut bytes: RecordBytes,
+) -> Result<bool, Failure> {
+    let mut own = key.committing()?;
     while let Some(chunk) = bytes.try_next().await? {
-        commitment.update(&chunk)?;
+        own.update(&chunk)?;
     }
-    let commitment = commitment.finish()?;
-    if openssl::memcmp::eq(commitment.as_bytes(), link.current.commitment.as_str().as_bytes()) {
-        Ok(Shared::Before(link))
-    } else {
-        Err(Failure::IdempotencyKeyReused)
-    }
+    Ok(openssl::memcmp::eq(own.finish()?.as_bytes(), commitment.as_str().as_bytes()))
 }
 
 #[cfg(test)]
@@ -231,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_member_and_a_key_always_give_the_same_link() {
-        let id = |member: &str, key| link_id(&member.parse().unwrap(), key);
+        let id = |member: &str, key| -> LinkId { id_of(&member.parse().unwrap(), key) };
         assert_eq!(id("dr-grey", "a"), id("dr-grey", "a"));
         assert_ne!(id("dr-grey", "a"), id("dr-grey", "b"));
         assert_ne!(id("dr-grey", "a"), id("dr-greya", ""));

@@ -247,6 +247,29 @@ async fn publishing_and_opening_for_the_organisation_take_two_signatures_each_an
 }
 
 #[tokio::test]
+async fn proposing_a_version_takes_two_signatures_and_no_other_role_gets_as_far() {
+    let world = World::new().await;
+    let key = world.hospital.hand_over_key("dr-grey");
+    let link = publish(&world, &key).await;
+    let path = format!("/v1/links/{}/amendments?base_version=1&reason=mistaken", link["id"].as_str().unwrap());
+    let propose = || {
+        let request = request(&world, Method::POST, &path).header("idempotency-key", "key-2");
+        request.header("content-type", "text/plain").body("the second version").send()
+    };
+    is_known_as(&world, &key, "patient", json!({"standing": "active"}));
+    problem(propose().await.unwrap(), 403, "not-permitted").await;
+    is_known_as(&world, &key, "clinician", json!({"standing": "active"}));
+    let awaited = to_sign(propose().await.unwrap(), "proposal").await;
+    let response = sign_both(&world, &awaited, &key).await;
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let (status, amendment) = answer(response).await;
+    let id = amendment["id"].as_str().unwrap();
+    assert_eq!((status, location), (201, format!("/v1/amendments/{id}")));
+    world.ledger.approve(id);
+    assert_eq!(open(&world, &link, &key).await.text().await.unwrap(), "the second version");
+}
+
+#[tokio::test]
 async fn what_is_sealed_to_the_member_the_member_alone_opens() {
     let world = World::new().await;
     let key = world.hospital.hand_over_key("dr-grey");

@@ -9,16 +9,17 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_gateway::ledger::{Before, Endorsed, Ledger, LedgerFailure, Notice, Position, Signed, Start, Unsigned};
-use healthchain_interface::{AddEnvelope, OpenLink, Opened, PublishLink};
+use healthchain_interface::{AddEnvelope, AmendmentsQuery, OpenLink, Opened, Page, ProposeAmendment, PublishLink};
+use healthchain_rules::amendment::AmendmentAct;
 use healthchain_rules::audit::{Act, AuditEntry};
 use healthchain_rules::erasure::ErasureAct;
 use healthchain_rules::link::LinkAct;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{
-    Content, Decision, Denial, Destroyed, DestroyedVersion, Destruction, EncryptionKey, Envelope, ErasureReceipt,
-    Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId, LinkState, MemberId, MspId, Opening, Organisation,
-    OrganisationKind, OrganisationState, Provision, Reason, Recipient, Refusal, RefusalCode, Rule, TransactionId,
-    Version,
+    Amendment, AmendmentId, AmendmentState, AmendmentView, Content, Decision, Denial, Destroyed, DestroyedVersion,
+    Destruction, EncryptionKey, Envelope, ErasureReceipt, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
+    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Reason,
+    Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,9 @@ pub(crate) struct State {
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) envelopes: Vec<(LinkId, Envelope)>,
     pub(crate) openings: BTreeMap<TransactionId, Opening>,
+    pub(crate) amendments: BTreeMap<AmendmentId, Amendment>,
+    /// Envelopes of versions that wait for approval.
+    waiting: BTreeMap<AmendmentId, Vec<Envelope>>,
     pub(crate) receipts: BTreeMap<LinkId, ErasureReceipt>,
     /// What functions that the gateway only passes on answer.
     pub(crate) answers: BTreeMap<String, serde_json::Value>,
@@ -161,6 +165,34 @@ impl MemoryLedger {
         self.happened.send_replace(state.events.len());
     }
 
+    /// Has another organisation approve an amendment.
+    pub(crate) fn approve(&self, amendment: &str) {
+        let mut state = self.state.lock().unwrap();
+        let id: AmendmentId = amendment.parse().unwrap();
+        let amendment = state.amendments.get_mut(&id).unwrap();
+        amendment.state = AmendmentState::Activated { at: now() };
+        let (link, version) = (amendment.link.clone(), amendment.version.clone());
+        let act = AmendmentAct::AmendmentActivated {
+            amendment: id.clone(),
+            link: link.clone(),
+            version: version.number,
+            by_agent: false,
+        };
+        state.links.get_mut(&link).unwrap().current = version;
+        let envelopes = state.waiting.remove(&id).unwrap().into_iter().map(|envelope| (link.clone(), envelope));
+        // Those of the newest version are found first.
+        state.envelopes.splice(0..0, envelopes);
+        state.tell_act(&"ClinicMSP".parse().unwrap(), act.into());
+        self.happened.send_replace(state.events.len());
+    }
+
+    /// Has another organisation reject an amendment.
+    pub(crate) fn reject(&self, amendment: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.amendments.get_mut(&amendment.parse::<AmendmentId>().unwrap()).unwrap().state =
+            AmendmentState::Rejected { at: now() };
+    }
+
     /// As if a link's publisher had claimed another link's content.
     pub(crate) fn claim_content_of(&self, link: &str, other: &str) {
         let mut state = self.state.lock().unwrap();
@@ -199,6 +231,16 @@ impl State {
             "Links:recipients" => answer(&self.recipients),
             "Links:publish" => self.publish(&who, argument(arguments, 0)),
             "Links:link" => answer(self.link(&argument(arguments, 0))?),
+            "Amendments:propose" => self.propose(&who, argument(arguments, 0)),
+            "Amendments:amendment" => {
+                let found = self.amendments.get(&argument::<AmendmentId>(arguments, 0));
+                answer(&self.view(found.ok_or_else(|| refused(RefusalCode::UnknownAmendment))?))
+            }
+            "Amendments:ofLink" => {
+                let AmendmentsQuery { link, .. } = argument(arguments, 0);
+                let of_link = self.amendments.values().filter(|amendment| amendment.link == link);
+                answer(&Page { items: of_link.map(|one| self.view(one)).collect(), next_page_token: None })
+            }
             "Links:open" => self.open(&who, argument(arguments, 0)),
             "Links:opening" => answer(self.opening(&argument(arguments, 0))?),
             "Links:envelope" => {
@@ -285,6 +327,50 @@ impl State {
         self.envelopes.extend(call.envelopes.into_iter().map(|envelope| (call.link.clone(), envelope)));
         self.links.insert(call.link, link.clone());
         answer(&link)
+    }
+
+    fn propose(&mut self, who: &Who, call: ProposeAmendment) -> Answer {
+        let Who::Member(by, publisher) = who else { return Err(refused(RefusalCode::NotPermitted)) };
+        let link = self.link(&call.link)?.clone();
+        if link.publisher != *publisher {
+            return Err(refused(RefusalCode::UnknownLink));
+        }
+        if self.amendments.contains_key(&call.amendment) {
+            return Err(refused(RefusalCode::AmendmentExists));
+        }
+        if call.base_version != link.current.number {
+            return Err(refused(RefusalCode::AmendmentConflict));
+        }
+        if call.envelopes.is_empty() {
+            return Err(refused(RefusalCode::EnvelopeMissing));
+        }
+        let amendment = Amendment {
+            id: call.amendment.clone(),
+            link: call.link,
+            patient: link.patient,
+            publisher: publisher.clone(),
+            version: Version {
+                number: call.base_version + 1,
+                content: Content { hash: call.content_hash, length: call.content_length, media_type: call.media_type },
+                commitment: call.commitment,
+                by: by.clone(),
+                at: now(),
+                amendment: Some(call.amendment.clone()),
+            },
+            reason: call.reason,
+            until: LedgerTime::from_milliseconds(now().milliseconds() + 86_400_000),
+            quorum: 1,
+            voices: [("ClinicMSP".parse().unwrap(), None)].into(),
+            state: AmendmentState::Open,
+        };
+        self.waiting.insert(call.amendment.clone(), call.envelopes);
+        self.amendments.insert(call.amendment, amendment.clone());
+        answer(&amendment)
+    }
+
+    fn view(&self, amendment: &Amendment) -> AmendmentView {
+        let standing = amendment.standing(&self.links[&amendment.link], now());
+        AmendmentView { amendment: amendment.clone(), standing }
     }
 
     fn open(&mut self, who: &Who, call: OpenLink) -> Answer {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 mod agents;
+mod amending;
 mod callers;
 mod clinic_systems;
 mod connections;

@@ -30,6 +30,10 @@ documented! {
     /// Of `POST /v1/links`.
     PublishProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
         UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownPatient EnvelopeMissing EnvelopeNotWanted LinkExists;
+    /// Of `POST /v1/links/{link}/amendments`.
+    AmendProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
+        UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownLink LinkWithdrawn LinkErased
+        AmendmentExists AmendmentConflict TooManyAmendments TooManyVersions EnvelopeMissing EnvelopeNotWanted;
     /// Of both audit trails.
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading

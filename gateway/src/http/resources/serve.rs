@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
 use fabric_contract::Transact as _;
+use healthchain_rules::LinkId;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
@@ -23,7 +24,7 @@ use crate::http::input;
 use crate::http::problem::{MALFORMED_PATH, PRECONDITION_FAILED, Problem};
 use crate::http::repeatable::{self, Wish};
 use crate::ledger::Contract;
-use crate::use_cases::share_link::link_id;
+use crate::use_cases::share_link::id_of;
 use crate::use_cases::sign_elsewhere::Purpose;
 use crate::wallet::WalletMember;
 
@@ -213,7 +214,7 @@ fn derived_id(member: &WalletMember, headers: &HeaderMap) -> Result<Option<Strin
     if !headers.contains_key("idempotency-key") {
         return Ok(None);
     }
-    Ok(Some(link_id(&member.id, input::idempotency_key(headers)?).to_string()))
+    Ok(Some(id_of::<LinkId>(&member.id, input::idempotency_key(headers)?).to_string()))
 }
 
 /// The ledger's answer, to look into it. The caller gets it as it is.

@@ -20,7 +20,7 @@ const NOT_PASSED_ON: &[(&str, &str)] = &[
     ("Links:toReseal", "asked by the publisher's gateway"),
     ("Links:reseal", "done by the publisher's gateway"),
     ("Links:confirmDestruction", "done by the publisher's gateway, once the content is gone"),
-    ("Amendments:propose", "a version's content has to be encrypted, stored and sealed by the gateway"),
+    ("Amendments:propose", "by hand, POST /v1/links/{link}/amendments: the gateway encrypts, stores and seals"),
     ("Organisations:bootstrap", "done once, by the program that makes the network"),
 ];
 

@@ -9,7 +9,7 @@ use healthchain_rules::TransactionId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{links, openings};
+use super::{amendments, links, openings};
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::detached::{Telling, awaited_signature, telling};
@@ -97,6 +97,7 @@ async fn tell(gateway: &Gateway, member: &WalletMember, outcome: Outcome) -> Res
             Telling::Line { method, path, named, uri } => resources::tell(&method, &path, &named, &uri, answer),
             Telling::Opening => openings::tell(gateway, member, &answer).await,
             Telling::Publication => links::tell(&answer),
+            Telling::Amendment => amendments::tell(&answer),
         },
     }
 }
