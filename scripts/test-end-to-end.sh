@@ -4,13 +4,10 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
+source scripts/lib/network.sh
 
 ledger=${1:?embedded, fabric or dev}
 shift
 npm ci --no-fund --no-audit --prefix end-to-end/own-key-client
 cargo build --workspace --bins --locked
-programs=${CARGO_TARGET_DIR:-target}/debug
-stop_network() { "$programs/healthchain-network" --dir "$programs/network-$ledger" down >/dev/null; }
-trap stop_network EXIT
-trap 'exit 130' INT TERM
-HEALTHCHAIN_LEDGER=$ledger "$programs/healthchain-end-to-end" "$@"
+on_ledger "$ledger" "${CARGO_TARGET_DIR:-target}/debug" network healthchain-end-to-end "$@"

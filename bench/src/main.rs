@@ -1,107 +1,53 @@
-//! What a page of 20 permitted links costs when a patient has few links, and when another has many: both are asked for in turn, in the
-//! same run, on the ledger that `HEALTHCHAIN_LEDGER` names. Prints the ratio of the medians.
+//! What things cost: each benchmark prints figures, with something to compare them with from the same run. None of them fails for being
+//! slow. docs/figures.md has what they said.
 
 #![allow(clippy::unwrap_used)] // reason: a benchmark that fails has nothing to say
 
-use std::time::{Duration, Instant};
+mod bare;
+mod dev;
+mod encryption;
+mod measured;
+mod node_client;
+mod page;
+mod rest;
+mod revocation;
 
-use clap::Parser;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use healthchain_end_to_end::{Chain, Person, World, ledger_kind};
-use healthchain_interface::{PageLimit, PermittedQuery, PublishLink, RecipientsQuery};
-use healthchain_rules::{Category, Envelope, MemberId, Purpose, Recipient};
-use uuid::Uuid;
+use clap::{Parser, Subcommand};
+use healthchain_end_to_end::{World, ledger_kind};
 
-/// A page of permitted links, with few links of a patient and with many.
+/// Benchmarks; those of a network run on the ledger that HEALTHCHAIN_LEDGER names (embedded or fabric).
 #[derive(Parser)]
-struct Options {
-    /// Links of the patient who has few.
-    #[arg(long, default_value_t = 100)]
-    few: u32,
-    /// Links of the patient who has many.
-    #[arg(long, default_value_t = 100_000)]
-    many: u32,
-    /// Pages that are asked for of each patient.
-    #[arg(long, default_value_t = 200)]
-    rounds: usize,
-    /// Publications at once while the links are made.
-    #[arg(long, default_value_t = 64)]
-    at_once: usize,
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    Rest(rest::Options),
+    Page(page::Options),
+    Revocation(revocation::Options),
+    Encryption(encryption::Options),
+    Dev(dev::Options),
+    #[command(hide = true)]
+    Bare(bare::Options),
 }
 
 #[tokio::main]
 async fn main() {
-    let options = Options::parse();
+    match Arguments::parse().benchmark {
+        Benchmark::Rest(options) => rest::run(&options).await,
+        Benchmark::Page(options) => page::run(&options).await,
+        Benchmark::Revocation(options) => revocation::run(&options).await,
+        Benchmark::Encryption(options) => encryption::run(&options),
+        Benchmark::Dev(options) => dev::run(&options),
+        Benchmark::Bare(options) => bare::serve(&options).await,
+    }
+}
+
+/// A new network on the ledger that `HEALTHCHAIN_LEDGER` names, with so many patients.
+async fn network(patients: usize) -> World {
     let program = std::env::current_exe().expect("the system knows where this program is");
     let folder = program.with_file_name(format!("bench-{}", ledger_kind()));
-    let world = World::start(&folder).await.unwrap();
-    let (hospital, clinic) = (world.chain(&world.hospital_clinician()), world.chain(&world.clinic_clinician()));
-
-    let mut patients = Vec::new();
-    for count in [options.few, options.many] {
-        let patient = world.new_patient();
-        let took = publish(&hospital, &patient, count, options.at_once).await;
-        println!("{count} links published in {took:.1?}: {:.0} a second", f64::from(count) / took.as_secs_f64());
-        patients.push(patient);
-    }
-
-    let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..options.rounds {
-        for (patient, times) in patients.iter().zip(&mut times) {
-            times.push(page(&clinic, patient.id()).await);
-        }
-    }
-    let [few, many] = times.map(median);
-    println!("a page of 20 of {:>7} links: median {few:.2?}", options.few);
-    println!("a page of 20 of {:>7} links: median {many:.2?}", options.many);
-    println!("ratio {:.2} ({} ledger)", many.as_secs_f64() / few.as_secs_f64(), ledger_kind());
-    world.network.clean().await.unwrap();
-}
-
-/// Publishes so many links; gives how long it took. What is sealed is nothing: no page opens it.
-async fn publish(hospital: &Chain, patient: &Person, count: u32, at_once: usize) -> Duration {
-    let query = RecipientsQuery { patient: patient.id().clone(), category: Category::Summary };
-    let recipients = hospital.links().recipients(&query).await.unwrap();
-    let envelopes: Vec<Envelope> = recipients.into_iter().map(envelope).collect();
-    let begun = Instant::now();
-    stream::iter(0..count)
-        .map(|_| async {
-            let call = PublishLink {
-                link: Uuid::new_v4().to_string().parse().unwrap(),
-                patient: patient.id().clone(),
-                category: Category::Summary,
-                content_hash: "0".repeat(64).parse().unwrap(),
-                content_length: 1000,
-                commitment: "0".repeat(64).parse().unwrap(),
-                media_type: "application/fhir+json".parse().unwrap(),
-                envelopes: envelopes.clone(),
-            };
-            hospital.links().publish(&call).await.map(drop)
-        })
-        .buffer_unordered(at_once)
-        .try_collect::<()>()
-        .await
-        .unwrap();
-    begun.elapsed()
-}
-
-fn envelope(recipient: Recipient) -> Envelope {
-    let sealed = "A".repeat(560).parse().unwrap();
-    Envelope { holder: recipient.holder, recipient_key_hash: recipient.key.key_hash, sealed }
-}
-
-/// How long the first page takes.
-async fn page(clinic: &Chain, patient: &MemberId) -> Duration {
-    let limit = PageLimit::try_from(20).unwrap();
-    let query =
-        PermittedQuery { patient: patient.clone(), purpose: Purpose::Treatment, page_token: None, limit: Some(limit) };
-    let begun = Instant::now();
-    let page = clinic.links().permitted(&query).await.unwrap();
-    assert_eq!(page.items.len(), 20);
-    begun.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+    World::start_with_patients(&folder, patients).await.unwrap()
 }

@@ -35,8 +35,16 @@ impl World {
     /// # Errors
     /// When a component does not become ready.
     pub async fn start(folder: &Path) -> Result<Self, NetworkError> {
-        network(consortium(), folder, Progress::Quiet)?.clean().await?;
-        Self::up(consortium(), folder, Progress::Lines).await
+        Self::start_with_patients(folder, PATIENTS).await
+    }
+
+    /// As [`World::start`], with so many patients.
+    ///
+    /// # Errors
+    /// When a component does not become ready.
+    pub async fn start_with_patients(folder: &Path, patients: usize) -> Result<Self, NetworkError> {
+        network(consortium(patients), folder, Progress::Quiet)?.clean().await?;
+        Self::up(consortium(patients), folder, Progress::Lines).await
     }
 
     /// Starts another network beside, on ports of its own, with the chaincode in this version; what stands in the folder goes on.
@@ -44,7 +52,7 @@ impl World {
     /// # Errors
     /// When a component does not become ready.
     pub async fn start_beside(folder: &Path, version: u64) -> Result<Self, NetworkError> {
-        let mut consortium = consortium().with_port_offset(PORT_OFFSET).expect("the ports exist");
+        let mut consortium = consortium(PATIENTS).with_port_offset(PORT_OFFSET).expect("the ports exist");
         consortium.chaincode.version = version.to_string();
         consortium.chaincode.sequence = version;
         Self::up(consortium, folder, Progress::Quiet).await
@@ -96,11 +104,8 @@ impl World {
     /// A patient whom no test had before.
     pub fn new_patient(&self) -> Person {
         let number = self.patients.fetch_add(1, Ordering::Relaxed);
-        assert!(number < PATIENTS, "the tests take more patients than there are: raise PATIENTS");
-        Person::new(
-            self.network.member(&patient_id(number)).expect("the consortium has as many patients"),
-            self.peers.clone(),
-        )
+        let patient = self.network.member(&patient_id(number));
+        Person::new(patient.expect("there are as many patients as are taken: raise PATIENTS"), self.peers.clone())
     }
 
     /// A client of this member's own that calls the chaincode without a gateway, over the peer of its organisation.
@@ -113,7 +118,8 @@ impl World {
         Forged::new(&self.peer_of(member), member.access(), self.network.consortium())
     }
 
-    fn peer_of(&self, member: &Person) -> PeerAccess {
+    /// The peer of a member's organisation.
+    pub fn peer_of(&self, member: &Person) -> PeerAccess {
         let organisations = &self.network.consortium().organisations;
         let organisation = organisations.iter().find(|organisation| organisation.msp_id == member.access().msp_id);
         let name = &organisation.expect("each member has an organisation").name;
@@ -146,12 +152,12 @@ fn network(consortium: Consortium, folder: &Path, progress: Progress) -> Result<
 }
 
 /// The consortium that we ship, on other ports and with more people.
-fn consortium() -> Consortium {
+fn consortium(patients: usize) -> Consortium {
     let mut shape: toml::Table = include_str!("../../network/consortium.toml").parse().expect("we ship valid TOML");
     for organisation in shape["organisations"].as_array_mut().expect("it lists organisations") {
         let organisation = organisation.as_table_mut().expect("an organisation is a table");
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
-            Some("patient-services") => (0..PATIENTS)
+            Some("patient-services") => (0..patients)
                 .map(|number| (patient_id(number), "patient"))
                 .chain([("e2e-guardian".into(), "guardian")])
                 .collect(),
