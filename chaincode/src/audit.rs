@@ -1,16 +1,17 @@
 //! The contract `Audit`, and how the other contracts leave their entries.
 
 use fabric_contract::Context;
-use healthchain_interface::{AccountingQuery, Audit, EntriesQuery, Page, PlaceHold, ReadTrail};
+use healthchain_interface::{AccountingQuery, Audit, EntriesQuery, KnownQuery, Page, PlaceHold, ReadTrail};
 use healthchain_rules::accounting::{
     HoldAct, HoldBook, HoldTarget, HoldTerms, decide_hold, decide_reading_hold, decide_release, disclosure,
 };
 use healthchain_rules::audit::{Act, AuditEntry};
 use healthchain_rules::reading::{MayHaveEntries, TrailState, decide_entries, decide_reading};
 use healthchain_rules::replay::{decide_replaying, require_evidence};
+use healthchain_rules::telling::{Listener, decide_telling};
 use healthchain_rules::{
-    Caller, Delegation, Disclosure, Hold, HoldId, LedgerEvent, LedgerTime, Member, MemberId, MspId, Opening, Outcome,
-    Reading, Recipient, Refusal, Replay, Trail, TransactionId, limit,
+    AgentAtWork, Caller, Charter, Delegation, Disclosure, Hold, HoldId, LedgerEvent, LedgerTime, Member, MemberId,
+    MspId, Opening, Outcome, Reading, Recipient, Refusal, Replay, Role, Trail, TransactionId, limit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +19,15 @@ use crate::caller::load_caller_with;
 use crate::links;
 use crate::page_token;
 use crate::storage::accounting::{load_hold, load_hold_book, save_hold};
-use crate::storage::agent::save_day_use;
+use crate::storage::agent::{load_charter, save_day_use};
 use crate::storage::audit::{TrailPosition, load_entries, load_reading, save_entry, save_reading};
+use crate::storage::concerned::LoadConcerned;
 use crate::storage::delegation::load_delegation;
 use crate::storage::evidence::load_evidence;
 use crate::storage::member::load_member;
 use crate::storage::opening::load_opening;
 use crate::storage::organisation::load_organisation;
-use crate::storage::{Load, Loads};
+use crate::storage::{Load, Loads, fetch};
 use crate::transaction;
 
 pub(crate) struct AuditContract;
@@ -130,6 +132,19 @@ impl Audit for AuditContract {
         let opening = decide_replaying(&caller, opening, delegation.as_ref(), &holds, transaction::time(context)?)?;
         links::opening::replay(context, opening, require_evidence(evidence)?).await
     }
+
+    async fn known(&self, context: &Context, query: KnownQuery) -> Result<Vec<TransactionId>, Refusal> {
+        let KnownQuery { member, events } = query;
+        let (caller, listener, (charter, concerned)) =
+            load_caller_with(context, load_member(&member), |found: &Option<Member>, _| {
+                let is_agent = found.as_ref().is_some_and(|found| found.role == Role::Agent);
+                (is_agent.then(|| load_charter(&member)), LoadConcerned::of(&events, &member))
+            })
+            .await?;
+        let at = transaction::time(context)?;
+        let listener = load_listener(context, listener, charter.flatten(), at).await?;
+        decide_telling(&caller, listener, &concerned, &events, at)
+    }
 }
 
 /// At most `limit` of what `shown` makes of the entries, read so many at once, and where they go on: at an entry that is shown, so that a
@@ -194,6 +209,24 @@ fn load_state(trail: &Trail, who: Option<&MemberId>) -> LoadState {
 
 fn trail_state((member, delegation): <LoadState as Loads>::Loaded) -> TrailState {
     TrailState { member: member.flatten(), delegation: delegation.flatten() }
+}
+
+/// What bounds an agent that is to be told: it could begin to read a trail now, as far as its charter goes.
+async fn load_listener(
+    context: &Context,
+    member: Option<Member>,
+    charter: Option<Charter>,
+    at: LedgerTime,
+) -> Result<Option<Listener>, Refusal> {
+    let Some(member) = member else { return Ok(None) };
+    if member.role != Role::Agent {
+        return Ok(Some(Listener { member, agent: None }));
+    }
+    let Some(charter) = charter else { return Ok(None) };
+    let owner = fetch(context, load_member(&charter.owner)).await?;
+    let function = "Audit:read".parse().ok();
+    let agent = owner.map(|owner| AgentAtWork { function, ..AgentAtWork::at_rest(charter, owner, at) });
+    Ok(agent.map(|agent| Listener { member, agent: Some(agent) }))
 }
 
 /// What a page token belongs to.
@@ -267,7 +300,8 @@ impl<'a> Record<'a> {
             patient: self.patient.cloned(),
             act: self.act,
         };
-        save_entry(context, &entry, self.upon)?;
-        transaction::announce(context, &LedgerEvent { entry, wanted: self.wanted })
+        let event = LedgerEvent { entry, upon: self.upon.cloned(), wanted: self.wanted };
+        save_entry(context, &event)?;
+        transaction::announce(context, &event)
     }
 }

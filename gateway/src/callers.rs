@@ -252,7 +252,22 @@ impl Callers {
             (None, true) => return Err(Unproven::TokenNotTrusted("it is bound to no key: send it as Bearer")),
             (None, false) => {}
         }
-        let member = match &named {
+        self.in_wallet(&named, wallet).await
+    }
+
+    /// The member whom a token still names that named one before: whoever has shown a proof of the key once need not while the same
+    /// request is answered.
+    pub async fn member_again(
+        &self,
+        shown: &Presented<'_>,
+        wallet: &dyn Wallet,
+    ) -> Result<Arc<WalletMember>, Unproven> {
+        let (named, _) = self.named(shown).await?;
+        self.in_wallet(&named, wallet).await
+    }
+
+    async fn in_wallet(&self, named: &Named, wallet: &dyn Wallet) -> Result<Arc<WalletMember>, Unproven> {
+        let member = match named {
             Named::Member(id) => wallet.member(id).await,
             Named::Key(key_hash) => wallet.signer_with(key_hash).await,
         };

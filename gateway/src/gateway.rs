@@ -14,9 +14,11 @@ use url::Url;
 use crate::callers::Callers;
 use crate::content::Payload;
 use crate::contents::Contents;
+use crate::events::hub::Hub;
 use crate::failure::Failure;
 use crate::http::browsers::Origins;
 use crate::http::rates::Rates;
+use crate::http::streams::Streams;
 use crate::ledger::{Contract, Ledger};
 use crate::records::Records;
 use crate::sealing::{DecryptionKey, EnvelopeContext};
@@ -43,6 +45,10 @@ pub struct Gateway {
     pub wallet: Arc<dyn Wallet>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// The ledger's events, for those who follow them.
+    pub events: Arc<Hub>,
+    /// How many follow them at once.
+    pub streams: Arc<Streams>,
     /// The organisation's own records.
     pub records: Arc<dyn Records>,
     /// The other organisations' records.

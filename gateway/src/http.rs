@@ -17,3 +17,4 @@ mod repeatable;
 mod resources;
 pub mod router;
 pub(crate) mod routes;
+pub mod streams;

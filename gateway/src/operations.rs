@@ -102,7 +102,9 @@ fn describe() {
     describe_gauge!("healthchain_certificate_days_left", "Days until the gateway's certificate ends");
     describe_gauge!("healthchain_records_room_bytes", Unit::Bytes, "Bytes left where records are stored");
     describe_gauge!("healthchain_state_connections", "Connections to the state's database");
+    describe_gauge!("healthchain_event_streams", "Streams in which members follow the ledger's events");
     // What never happened is 0, too.
+    metrics::gauge!("healthchain_event_streams").increment(0);
     metrics::counter!("healthchain_http_rate_limited_total").increment(0);
 }
 

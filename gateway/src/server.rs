@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use fabric_msp::{Certificate, SigningError, SigningIdentity};
 use healthchain_rules::MspId;
 use tokio::sync::watch;
@@ -15,13 +16,16 @@ use crate::callers::{Callers, CallersError, Pace};
 use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
 use crate::contents::https::HttpsContents;
 use crate::custodian;
-use crate::gateway::{Gateway, OwnOrganisation, Patience};
+use crate::events::hub::Hub;
+use crate::gateway::{Gateway, OwnOrganisation, OwnSigner, Patience};
 use crate::http::browsers::Origins;
 use crate::http::connections::{self, Limits};
 use crate::http::listener::TlsListener;
 use crate::http::rates::Rates;
 use crate::http::router::router;
+use crate::http::streams::Stopping;
 use crate::keeper::{self, Keeping};
+use crate::ledger::Ledger;
 use crate::ledger::fabric::FabricLedger;
 use crate::operations;
 use crate::records::RecordsError;
@@ -138,7 +142,8 @@ pub fn serve(gateway: Arc<Gateway>, listener: TlsListener, limits: Limits) -> Ru
     let address = listener.address();
     let (stop, stopped) = watch::channel(false);
     let under_way = gateway.under_way.clone();
-    let server = tokio::spawn(connections::serve(listener, router(gateway), limits, stopped));
+    let router = router(gateway).layer(Extension(Stopping::new(stopped.clone())));
+    let server = tokio::spawn(connections::serve(listener, router, limits, stopped));
     Running { address, stop, server, under_way, tasks: Vec::new() }
 }
 
@@ -177,6 +182,8 @@ pub(crate) async fn assemble(
     let identity = &configuration.identity;
     let msp_id: MspId = configuration.msp_id.parse()?;
     let state = open_state(configuration).await?;
+    let signer = own_signer(configuration, keys)?.into();
+    let ledger: Arc<dyn Ledger> = Arc::new(FabricLedger::connect(configuration)?);
     Ok(Gateway {
         callers: Arc::new(Callers::new(
             &configuration.callers,
@@ -186,7 +193,7 @@ pub(crate) async fn assemble(
             Pace::default(),
         )?),
         organisation: OwnOrganisation {
-            signer: own_signer(configuration, keys)?.into(),
+            signer: OwnSigner::clone(&signer),
             encryption_key: keys.decryption_key(&identity.encryption_key, None)?,
             msp_id,
         },
@@ -195,7 +202,9 @@ pub(crate) async fn assemble(
         patience: Patience::default(),
         trust: Arc::new(Trust::load(configuration)?),
         wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys.clone())?),
-        ledger: Arc::new(FabricLedger::connect(configuration)?),
+        events: Hub::new(&ledger, &signer),
+        streams: Arc::default(),
+        ledger,
         records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
         state,

@@ -2,7 +2,8 @@ use fabric_contract::{Context, contract};
 use healthchain_rules::accounting::Statement;
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::{
-    Disclosure, Hold, HoldId, LedgerTime, MemberId, MspId, Reading, Reason, Refusal, Replay, Trail, TransactionId,
+    Disclosure, Hold, HoldId, LedgerEvent, LedgerTime, MemberId, MspId, Reading, Reason, Refusal, Replay, Trail,
+    TransactionId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,16 @@ pub struct PlaceHold {
     pub reason: Reason,
 }
 
+/// Asks which of the ledger's events a member may know of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownQuery {
+    /// The member, of the caller's organisation.
+    pub member: MemberId,
+    /// What the ledger told, at most 100; none to ask whether the member may be told anything.
+    pub events: Vec<LedgerEvent>,
+}
+
 /// The audit trail. Reading it is itself on it, so that it takes two steps: [`read`](Audit::read) commits who reads what, and the
 /// queries then give the pages to that reader for an hour.
 #[contract(name = "Audit")]
@@ -111,4 +122,10 @@ pub trait Audit {
     /// organisations; an opening of a ledger of the first release answers `no-evidence`.
     #[evaluate]
     async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal>;
+
+    /// The transactions of those of these events of which a member may know: whoever may read a trail, of what stands on it, and the
+    /// auditors of the publisher's organisation of its records' openings. For the gateway of the member's organisation, before it passes
+    /// events on; refused when the member may not act.
+    #[evaluate]
+    async fn known(&self, context: &Context, query: KnownQuery) -> Result<Vec<TransactionId>, Refusal>;
 }

@@ -31,7 +31,7 @@ pub use amendments::{
     Amendments, AmendmentsClient, AmendmentsDispatcher, AmendmentsQuery, ApproveAmendment, ProposeAmendment,
     RejectAmendment, WithdrawAmendment,
 };
-pub use audit::{AccountingQuery, Audit, AuditClient, AuditDispatcher, EntriesQuery, PlaceHold, ReadTrail};
+pub use audit::{AccountingQuery, Audit, AuditClient, AuditDispatcher, EntriesQuery, KnownQuery, PlaceHold, ReadTrail};
 pub use consents::{
     ConsentQuery, Consents, ConsentsClient, ConsentsDispatcher, GrantConsent, PatientConsentsQuery, RevokeConsent,
 };

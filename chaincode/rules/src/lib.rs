@@ -49,6 +49,7 @@ pub mod standing;
 pub mod standing_rule;
 pub mod statistics;
 pub mod subscription;
+pub mod telling;
 pub mod time;
 
 pub use accounting::{Disclosure, Hold};

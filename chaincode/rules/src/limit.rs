@@ -131,3 +131,5 @@ pub const WRITTEN_HOLD_DAYS: u32 = 365;
 pub const ORAL_HOLD_DAYS: u32 = 30;
 /// Holds that may stand on one patient's accounting.
 pub const HOLDS: usize = 16;
+/// Events that a gateway asks about at once.
+pub const EVENTS_AT_ONCE: usize = 100;

@@ -153,7 +153,12 @@ impl Trail {
     }
 }
 
-fn require_reader(caller: &Caller, state: &TrailState, trail: &Trail, at: LedgerTime) -> Result<(), Refusal> {
+pub(crate) fn require_reader(
+    caller: &Caller,
+    state: &TrailState,
+    trail: &Trail,
+    at: LedgerTime,
+) -> Result<(), Refusal> {
     match trail {
         Trail::OfPatient(patient) => {
             let (permission, power) = (Permission::ReadPatientAudit, Power::ReadAudit);

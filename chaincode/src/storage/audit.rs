@@ -1,7 +1,7 @@
 use fabric_contract::{Context, split_composite_key};
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::reading::{MayHaveEntries, MayRead};
-use healthchain_rules::{LedgerTime, MemberId, Reading, Refusal, RefusalCode, Trail, TransactionId};
+use healthchain_rules::{LedgerEvent, LedgerTime, Reading, Refusal, RefusalCode, Trail, TransactionId};
 use serde::{Deserialize, Serialize};
 
 use super::{Load, decode, key, ledger, put};
@@ -41,16 +41,10 @@ pub(crate) async fn load_entries(
     Ok((entries, next))
 }
 
-/// Adds an entry to the trails of its organisation, its patient, the member who acted, and the member acted upon.
-pub(crate) fn save_entry(
-    context: &mut Context,
-    entry: &AuditEntry,
-    acted_upon: Option<&MemberId>,
-) -> Result<(), Refusal> {
-    let of_organisation = Trail::OfOrganisation(entry.organisation.clone());
-    let of_patient = entry.patient.clone().map(Trail::OfPatient);
-    let of_members = [entry.member.as_ref(), acted_upon].into_iter().flatten().cloned().map(Trail::OfMember);
-    for trail in std::iter::once(of_organisation).chain(of_patient).chain(of_members) {
+/// Adds an event's entry to the trails on which it stands.
+pub(crate) fn save_entry(context: &mut Context, event: &LedgerEvent) -> Result<(), Refusal> {
+    let entry = &event.entry;
+    for trail in event.trails() {
         put(context, entry_key(&trail, entry.time, &entry.transaction), entry)?;
     }
     Ok(())

@@ -8,6 +8,7 @@ pub(crate) mod agent;
 pub(crate) mod amendment;
 pub(crate) mod audit;
 pub(crate) mod charge;
+pub(crate) mod concerned;
 pub(crate) mod consent;
 pub(crate) mod delegation;
 pub(crate) mod emergency;

@@ -15,6 +15,7 @@ use fabric_embedded::testing::Network;
 use fabric_msp::SigningIdentity;
 use fabric_protos::protos::ChaincodeMessage;
 use fabric_protos::protos::chaincode_message::Type;
+use futures::StreamExt as _;
 use healthchain_interface::*;
 use healthchain_rules::audit::AuditEntry;
 use healthchain_rules::*;
@@ -189,6 +190,22 @@ impl Consortium {
     pub(crate) async fn suspend(&self, name: &str, organisation: &str) {
         let call = SuspendMember { member: id(name), reason: id("left") };
         self.person(&format!("admin-{organisation}")).members().suspend(&call).await.unwrap();
+    }
+
+    /// The last hundred events, at most, as the ledger told them.
+    pub(crate) async fn told(&self) -> Vec<LedgerEvent> {
+        let client = self.person("gateway-hospital").contract.client().clone();
+        let channel = self.network.channel();
+        let height = client.chain_info(channel).await.unwrap().height;
+        let mut events = client.chaincode_events(channel, CHAINCODE, fabric_client::From::Block(0));
+        let mut told = Vec::new();
+        loop {
+            let event = events.next().await.unwrap().unwrap();
+            told.push(serde_json::from_slice(&event.payload).unwrap());
+            if event.block_number + 1 >= height {
+                return told.split_off(told.len().saturating_sub(100));
+            }
+        }
     }
 
     /// Carol's publication of a record of alice, ready to be sent: with envelopes for all recipients.

@@ -29,4 +29,5 @@ mod resealing;
 mod rewards;
 mod statistics;
 mod subscriptions;
+mod tellings;
 mod upgrade;

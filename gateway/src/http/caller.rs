@@ -27,6 +27,9 @@ use crate::wallet::WalletMember;
 #[derive(Clone)]
 pub(crate) struct MemberCaller(pub(crate) Arc<WalletMember>);
 
+/// What a request shows of its caller, to be judged again while its answer lasts.
+pub(crate) struct Shown(Parts);
+
 /// The organisation whose gateway presented the certificate.
 pub(crate) struct GatewayCaller(pub(crate) MspId);
 
@@ -38,21 +41,7 @@ impl FromRequestParts<Arc<Gateway>> for MemberCaller {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(known.clone());
         }
-        let peer = peer(parts)?;
-        let authorization = Authorization::of(&parts.headers)?;
-        if authorization.is_none() {
-            refuse_other_sites(parts, gateway)?;
-        }
-        let by_certificate = if peer.certificates.is_empty() { None } else { Some(certified(peer, gateway).await?) };
-        let by_token = match &authorization {
-            Some(authorization) => Some(named_by_token(authorization, parts, peer, gateway).await?),
-            None => None,
-        };
-        let member = match (by_certificate, by_token) {
-            (None, None) => return Err(CLIENT_CERTIFICATE_MISSING.into()),
-            (Some(one), Some(other)) if one.id != other.id => return Err(PROOFS_DISAGREE.into()),
-            (_, Some(member)) | (Some(member), None) => member,
-        };
+        let member = named(parts, gateway, Time::First).await?;
         gateway.rates.count_member(&parts.extensions, &member.id)?;
         parts.extensions.insert(Self(Arc::clone(&member)));
         Ok(Self(member))
@@ -67,6 +56,48 @@ impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
             Holder::Gateway(msp_id) => msp_id.parse().map(Self).map_err(|_| INTERNAL.into()),
             Holder::Member => Err(NOT_A_GATEWAY.into()),
         }
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Gateway>) -> Result<Self, Problem> {
+        Ok(Self(parts.clone()))
+    }
+}
+
+impl Shown {
+    /// Whether it still names this member: nothing of it has ended or was revoked since.
+    pub(crate) async fn still_names(&self, member: &WalletMember, gateway: &Gateway) -> bool {
+        let named = named(&self.0, gateway, Time::Again).await;
+        named.is_ok_and(|named| named.id == member.id)
+    }
+}
+
+/// Whether a request is judged for the first time; a proof that counts once is not asked for again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Time {
+    First,
+    Again,
+}
+
+/// The member whom all of the request's proofs name.
+async fn named(parts: &Parts, gateway: &Gateway, time: Time) -> Result<Arc<WalletMember>, Problem> {
+    let peer = peer(parts)?;
+    let authorization = Authorization::of(&parts.headers)?;
+    if authorization.is_none() {
+        refuse_other_sites(parts, gateway)?;
+    }
+    let by_certificate = if peer.certificates.is_empty() { None } else { Some(certified(peer, gateway).await?) };
+    let by_token = match &authorization {
+        Some(authorization) => Some(named_by_token(authorization, parts, peer, gateway, time).await?),
+        None => None,
+    };
+    match (by_certificate, by_token) {
+        (None, None) => Err(CLIENT_CERTIFICATE_MISSING.into()),
+        (Some(one), Some(other)) if one.id != other.id => Err(PROOFS_DISAGREE.into()),
+        (_, Some(member)) | (Some(member), None) => Ok(member),
     }
 }
 
@@ -89,6 +120,7 @@ async fn named_by_token(
     parts: &Parts,
     peer: &Peer,
     gateway: &Gateway,
+    time: Time,
 ) -> Result<Arc<WalletMember>, Problem> {
     let route = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str);
     let shown = Presented {
@@ -100,7 +132,11 @@ async fn named_by_token(
         act: Act::of(parts.method.as_str(), route),
         certificate: peer.certificates.first().map(AsRef::as_ref),
     };
-    Ok(gateway.callers.member(&shown, gateway.wallet.as_ref()).await?)
+    let wallet = gateway.wallet.as_ref();
+    match time {
+        Time::First => Ok(gateway.callers.member(&shown, wallet).await?),
+        Time::Again => Ok(gateway.callers.member_again(&shown, wallet).await?),
+    }
 }
 
 /// A browser presents a member's certificate to whichever page asks it to, and a token only to the page that has it. What comes with

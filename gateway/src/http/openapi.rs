@@ -11,12 +11,14 @@ use super::detached::AwaitedSignature;
 use super::problem::Details;
 use super::resources;
 use super::routes::clients::{AccessToken, SmartConfiguration, TokenError};
+use super::routes::events::PageOfEvents;
 use super::routes::jobs::Job;
 use super::routes::openings::{OpeningRequest, SealedOpening};
 use super::routes::operations::{Health, ReadinessReport};
 use super::routes::patient_index::{IndexEntries, IndexRemoval, IndexSearch};
 use super::routes::sessions::{NewSession, OpenSession, SessionChallenge};
 use super::routes::transactions::SignatureRequest;
+use crate::events::Told;
 use crate::state::patient_index::Entry;
 
 /// The document without its routes.
@@ -44,6 +46,8 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         reference::<Health>,
         reference::<Job>,
         reference::<Entry>,
+        reference::<Told>,
+        reference::<PageOfEvents>,
         reference::<IndexSearch>,
         reference::<IndexEntries>,
         reference::<IndexRemoval>,

@@ -26,7 +26,8 @@ use super::rates::limit;
 use super::resources;
 use super::routes::operations::LatestReadiness;
 use super::routes::{
-    amendments, audit, clients, contents, jobs, links, openings, operations, patient_index, sessions, transactions,
+    amendments, audit, clients, contents, events, jobs, links, openings, operations, patient_index, sessions,
+    transactions,
 };
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
@@ -48,6 +49,7 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(transactions::sign_transaction))
         .routes(routes!(contents::content))
         .routes(routes!(jobs::job))
+        .routes(routes!(events::events))
         .routes(routes!(patient_index::enter))
         .routes(routes!(patient_index::search))
         .routes(routes!(patient_index::remove))

@@ -4,6 +4,7 @@ pub(crate) mod amendments;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod contents;
+pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod links;
 pub(crate) mod openings;

@@ -9,7 +9,9 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_gateway::ledger::{Before, Endorsed, Ledger, LedgerFailure, Notice, Position, Signed, Start, Unsigned};
-use healthchain_interface::{AddEnvelope, AmendmentsQuery, OpenLink, Opened, Page, ProposeAmendment, PublishLink};
+use healthchain_interface::{
+    AddEnvelope, AmendmentsQuery, KnownQuery, OpenLink, Opened, Page, ProposeAmendment, PublishLink,
+};
 use healthchain_rules::amendment::AmendmentAct;
 use healthchain_rules::audit::{Act, AuditEntry};
 use healthchain_rules::erasure::ErasureAct;
@@ -69,6 +71,8 @@ pub(crate) struct State {
     pub(crate) amendments: BTreeMap<AmendmentId, Amendment>,
     /// Envelopes of versions that wait for approval.
     waiting: BTreeMap<AmendmentId, Vec<Envelope>>,
+    /// Members who may do nothing and are told nothing.
+    pub(crate) suspended: BTreeSet<MemberId>,
     pub(crate) receipts: BTreeMap<LinkId, ErasureReceipt>,
     /// What functions that the gateway only passes on answer.
     pub(crate) answers: BTreeMap<String, serde_json::Value>,
@@ -143,6 +147,23 @@ impl MemoryLedger {
         let act = LinkAct::LinkPublished { link: link.id, version: 1, category: link.category };
         state.tell_act(&link.publisher, act.into());
         self.happened.send_replace(state.events.len());
+    }
+
+    /// A link of this patient is withdrawn by this member of the hospital; tells the link.
+    pub(crate) fn withdraw(&self, member: &str, patient: &str) -> String {
+        let mut state = self.state.lock().unwrap();
+        let link = format!("link-{}", state.events.len());
+        let (id, reason): (LinkId, Reason) = (link.parse().unwrap(), "wrong".parse().unwrap());
+        let act = LinkAct::LinkWithdrawn { link: id, reason, superseded_by: None };
+        let transaction = transaction(1000 + state.events.len() as u64);
+        let (member, patient) = (Some(member.parse().unwrap()), Some(patient.parse().unwrap()));
+        let organisation = "HospitalMSP".parse().unwrap();
+        let entry =
+            AuditEntry { transaction, time: now(), organisation, member, owner: None, patient, act: act.into() };
+        state.tell_entry(entry, None);
+        state.height = state.events.len() as u64;
+        self.happened.send_replace(state.events.len());
+        link
     }
 
     /// Has a privacy officer erase a link.
@@ -290,6 +311,23 @@ impl State {
                 self.envelopes.push((link, envelope.clone()));
                 answer(&envelope)
             }
+            "Audit:known" => {
+                let KnownQuery { member, events } = argument(arguments, 0);
+                if !matches!(&who, Who::Custodian(_)) {
+                    return Err(refused(RefusalCode::NotPermitted));
+                }
+                if self.suspended.contains(&member) {
+                    return Err(refused(RefusalCode::MemberSuspended));
+                }
+                let concerns = |event: &&LedgerEvent| {
+                    [&event.entry.member, &event.entry.patient, &event.upon]
+                        .into_iter()
+                        .flatten()
+                        .any(|one| *one == member)
+                };
+                let known = events.iter().filter(concerns).map(|event| &event.entry.transaction);
+                answer(&known.collect::<Vec<_>>())
+            }
             // Whatever else is asked is only passed on: the test says what is answered, else the arguments come back.
             other => match self.answers.get(other) {
                 Some(value) => answer(value),
@@ -432,7 +470,7 @@ impl State {
 
     fn tell_entry(&mut self, entry: AuditEntry, wanted: Option<Recipient>) {
         let position = Position { block: self.events.len() as u64, transaction: entry.transaction.to_string() };
-        self.events.push(Notice { position, event: Some(LedgerEvent { entry, wanted }) });
+        self.events.push(Notice { position, event: Some(LedgerEvent { entry, upon: None, wanted }) });
     }
 
     fn link(&self, id: &LinkId) -> Result<&Link, LedgerFailure> {

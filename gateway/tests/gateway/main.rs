@@ -8,6 +8,7 @@ mod clinic_systems;
 mod connections;
 mod custody;
 mod detached;
+mod events;
 mod keeper;
 mod ledger;
 mod limits;

@@ -12,11 +12,13 @@ use fabric_msp::issue::{Authority, Issued, MspFolder, Request, write_msp_folder}
 use healthchain_gateway::callers::{Callers, Pace};
 use healthchain_gateway::configuration::{CallersConfiguration, LimitsConfiguration};
 use healthchain_gateway::contents::https::HttpsContents;
-use healthchain_gateway::gateway::{Gateway, OwnOrganisation, Patience};
+use healthchain_gateway::events::hub::Hub;
+use healthchain_gateway::gateway::{Gateway, OwnOrganisation, OwnSigner, Patience};
 use healthchain_gateway::http::browsers::Origins;
 use healthchain_gateway::http::connections::Limits;
 use healthchain_gateway::http::listener::TlsListener;
 use healthchain_gateway::http::rates::Rates;
+use healthchain_gateway::http::streams::Streams;
 use healthchain_gateway::ledger::Ledger;
 use healthchain_gateway::records::object_store::ObjectRecords;
 use healthchain_gateway::sealing::software::SoftwareKey;
@@ -39,6 +41,8 @@ pub(crate) const PATIENCE: Patience = Patience {
 };
 /// What the payer's gateway is told to say of its ledger; the hospital's is told nothing.
 pub(crate) const NOTICE: &str = "A ledger for tests.";
+/// Streams' callers are judged again more often than in earnest.
+pub(crate) const BEAT: Duration = Duration::from_millis(200);
 pub(crate) const MAX_RECORD_BYTES: usize = 4 << 20;
 
 /// Keys of providers and clients are fetched more often than in earnest, so that tests need not wait.
@@ -317,10 +321,14 @@ impl Draft {
         } else {
             Trust::new(root(&self.tls_root), others.clone()).unwrap()
         };
+        let signer = OwnSigner::from(signer);
+        let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
         let gateway = Arc::new(Gateway {
+            events: Hub::new(&ledger, &signer),
+            streams: Arc::new(Streams::with_beat(BEAT)),
             organisation: OwnOrganisation {
                 msp_id: self.msp_id.clone(),
-                signer: signer.into(),
+                signer,
                 encryption_key: Arc::clone(&self.encryption_key) as _,
             },
             callers: Arc::new(
@@ -331,7 +339,7 @@ impl Draft {
             patience,
             trust: Arc::new(trust),
             wallet: Arc::new(FolderWallet::open(&self.folder.path().join("wallet"), self.msp_id.as_str()).unwrap()),
-            ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
+            ledger,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
             state,

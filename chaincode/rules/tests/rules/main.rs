@@ -42,3 +42,4 @@ mod subscriptions;
 mod support;
 mod suppression;
 mod tables;
+mod tellings;

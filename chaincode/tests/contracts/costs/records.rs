@@ -101,6 +101,11 @@ async fn call_audit(costs: &Costs, consortium: &Consortium, opening: &Transactio
     pam.hold(&accounting::place(disclosures[0].time.plus_days(7))).await.unwrap();
     pam.held(&id("h1")).await.unwrap();
     pam.release_hold(&id("h1")).await.unwrap();
+
+    let gateway = AuditClient::new(costs.of(consortium, "gateway-patients"));
+    let events = consortium.told().await;
+    let known = gateway.known(&KnownQuery { member: id("alice"), events }).await.unwrap();
+    assert!(known.contains(opening));
 }
 
 async fn reseal_and_remove(costs: &Costs, consortium: &Consortium) {

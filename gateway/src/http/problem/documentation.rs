@@ -38,6 +38,9 @@ documented! {
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
         ReadingExpired PageTokenMismatch;
+    /// Of `GET /v1/events`.
+    EventsProblems: CALLER MEMBER_CALLER QUERY LEDGER EVENTS;
+        UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
     /// Of the patient index.
     IndexProblems: CALLER MEMBER_CALLER JSON_BODY REPETITION STATE INDEX LEDGER;
         UnknownCaller MemberSuspended MemberRetired UnknownMember;

@@ -216,6 +216,15 @@ kinds! {
 }
 
 kinds! {
+    /// What following the ledger's events may answer besides.
+    EVENTS:
+    EVENT_ID_MALFORMED 400 "event-id-malformed"
+        "Last-Event-ID is not the id of an event, which is BLOCK:NUMBER: send the last one that you were given, or none to begin now."
+    TOO_MANY_STREAMS 429 "too-many-streams" after 10
+        "You follow the events in as many streams as one member may have at this gateway: end one."
+}
+
+kinds! {
     /// What publishing a record may answer besides.
     RECORD_BODY:
     MEDIA_TYPE_NOT_A_RECORD 415 "media-type-not-a-record"
@@ -342,6 +351,7 @@ pub const ALL: &[&[Kind]] = &[
     JOB_END,
     INDEX,
     LIMITS,
+    EVENTS,
     RECORD_BODY,
     LEDGER,
     LEDGER_WRITE,
