@@ -1,12 +1,15 @@
 //! The contract `Organisations`.
 
 use fabric_contract::Context;
-use healthchain_interface::{EnterOrganisation, Founders, Organisations};
+use healthchain_interface::{EnterOrganisation, Founders, NameCustodians, Organisations};
+use healthchain_rules::custody::decide_naming;
 use healthchain_rules::organisation::{Entry, EntryState, OrganisationAct, decide_entry, decide_founding};
-use healthchain_rules::{Actor, Caller, MspId, Organisation, Outcome, Refusal, RefusalCode};
+use healthchain_rules::{Actor, Caller, Custodians, MspId, Organisation, Outcome, Refusal, RefusalCode};
 
 use crate::audit::Record;
+use crate::caller::load_caller_with;
 use crate::encryption_key::encryption_key;
+use crate::storage::custody::{load_custodians, save_custodians};
 use crate::storage::fetch;
 use crate::storage::member::{load_key_holder, load_member};
 use crate::storage::organisation::{load_organisation, load_organisations, save_entered, save_founded};
@@ -66,13 +69,42 @@ impl Organisations for OrganisationContract {
         }
     }
 
+    async fn name_custodians(&self, context: &mut Context, call: NameCustodians) -> Result<Custodians, Refusal> {
+        let NameCustodians { organisation, custodians } = call;
+        let named = Custodians { organisation, custodians };
+        let first =
+            (load_custodians(&named.organisation), named.custodians.iter().map(load_organisation).collect::<Vec<_>>());
+        let (caller, (existing, organisations), ()) = load_caller_with(context, first, |_, _| ()).await?;
+
+        match decide_naming(&caller, existing, named, &organisations)? {
+            Outcome::Repeated(custodians) => Ok(custodians),
+            Outcome::Decided(custodians, proof) => {
+                save_custodians(context, &custodians, proof)?;
+                let act = OrganisationAct::CustodiansNamed { custodians: custodians.custodians.clone() };
+                Record::new(act).save(context, &caller)?;
+                Ok(custodians)
+            }
+        }
+    }
+
+    async fn custodians(&self, context: &Context, organisation: MspId) -> Result<Custodians, Refusal> {
+        let loads = (load_organisation(&organisation), load_custodians(&organisation));
+        let (found, named) = fetch(context, loads).await?;
+        found.ok_or_else(|| unknown(&organisation))?;
+        let named = named.unwrap_or_else(|| Custodians::none(organisation));
+        let loads: Vec<_> = named.custodians.iter().map(load_organisation).collect();
+        Ok(named.in_effect(&fetch(context, loads).await?))
+    }
+
     async fn organisation(&self, context: &Context, msp_id: MspId) -> Result<Organisation, Refusal> {
-        fetch(context, load_organisation(&msp_id))
-            .await?
-            .ok_or_else(|| Refusal::new(RefusalCode::UnknownOrganisation, format!("there is no organisation {msp_id}")))
+        fetch(context, load_organisation(&msp_id)).await?.ok_or_else(|| unknown(&msp_id))
     }
 
     async fn organisations(&self, context: &Context) -> Result<Vec<Organisation>, Refusal> {
         load_organisations(context).await
     }
+}
+
+fn unknown(msp_id: &MspId) -> Refusal {
+    Refusal::new(RefusalCode::UnknownOrganisation, format!("there is no organisation {msp_id}"))
 }

@@ -59,7 +59,7 @@ pub use notarizations::{
     VerifyQuery,
 };
 pub use organisations::{
-    EnterOrganisation, Founder, Founders, Organisations, OrganisationsClient, OrganisationsDispatcher,
+    EnterOrganisation, Founder, Founders, NameCustodians, Organisations, OrganisationsClient, OrganisationsDispatcher,
 };
 pub use page::{Page, PageLimit, PageToken};
 pub use recoveries::{

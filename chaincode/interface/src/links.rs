@@ -1,7 +1,7 @@
 use fabric_contract::{Context, contract};
 use healthchain_rules::{
-    Category, Commitment, ContentHash, Envelope, ErasureReceipt, LedgerTime, Link, LinkId, MediaType, MemberId, MspId,
-    Opening, Provision, Purpose, Reason, Recipient, Refusal, TransactionId, VersionOfLink,
+    Category, Commitment, Content, ContentHash, Envelope, ErasureReceipt, LedgerTime, Link, LinkId, MediaType,
+    MemberId, MspId, Opening, Provision, Purpose, Reason, Recipient, Refusal, TransactionId, VersionOfLink,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -218,7 +218,8 @@ pub trait Links {
     #[submit]
     async fn open(&self, context: &mut Context, call: OpenLink) -> Result<Opened, Refusal>;
 
-    /// An opening, for the opener's and the publisher's organisations: their gateways and active members. For all others it is unknown.
+    /// An opening, for the opener's and the publisher's organisations (their gateways and active members), and for the gateways of the
+    /// publisher's custodians. For all others it is unknown.
     #[evaluate]
     async fn opening(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal>;
 
@@ -227,10 +228,16 @@ pub trait Links {
     #[evaluate]
     async fn envelope(&self, context: &Context, opening: TransactionId) -> Result<Option<Envelope>, Refusal>;
 
-    /// A permitted opening that is still in force, for the publisher's gateway, which asks before it gives out a content or seals an
-    /// envelope. One that is denied, or would be by now, is refused.
+    /// A permitted opening that is still in force, for the gateways of the publisher and of its custodians, which ask before they give
+    /// out a content or seal an envelope. One that is denied, or would be by now, is refused.
     #[evaluate]
     async fn in_force(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal>;
+
+    /// The content of an active link's version, if it may go between the caller's organisation and another one without an opening, as
+    /// the one is the link's publisher and the other its custodian. For the gateways of both.
+    #[evaluate]
+    async fn replicable(&self, context: &Context, link: LinkId, version: u32, other: MspId)
+    -> Result<Content, Refusal>;
 
     /// The publisher's own envelope of a version, for the publisher's gateway, which seals others from it.
     #[evaluate]
@@ -251,12 +258,13 @@ pub trait Links {
     #[submit]
     async fn erase(&self, context: &mut Context, call: EraseLink) -> Result<ErasureReceipt, Refusal>;
 
-    /// Says on an erased link's receipt that its content is gone from the publisher's store. For the publisher's gateway, once it
-    /// has removed it. Repeating it is harmless.
+    /// Says on an erased link's receipt that its content is gone from the store of the caller's organisation. For the gateways of the
+    /// publisher and of the custodians that the receipt names, once they have removed it. Repeating it is harmless.
     #[submit]
     async fn confirm_destruction(&self, context: &mut Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
 
-    /// The receipt of a link's erasure; for the patient and the publisher's members and gateway.
+    /// The receipt of a link's erasure; for the patient, the publisher's members and gateway, and the gateways of the custodians that it
+    /// names.
     #[evaluate]
     async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
 

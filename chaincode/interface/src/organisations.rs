@@ -1,5 +1,9 @@
+use std::collections::BTreeSet;
+
 use fabric_contract::{Context, contract};
-use healthchain_rules::{GatewayUrl, KeyHash, MemberId, MspId, Organisation, OrganisationKind, PublicKey, Refusal};
+use healthchain_rules::{
+    Custodians, GatewayUrl, KeyHash, MemberId, MspId, Organisation, OrganisationKind, PublicKey, Refusal,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +41,16 @@ pub struct EnterOrganisation {
     pub administrator_encryption_key: PublicKey,
 }
 
+/// Names who keeps copies of what the caller's organisation publishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameCustodians {
+    /// The caller's organisation.
+    pub organisation: MspId,
+    /// All of its custodians from now on: at most 8 other organisations that take part.
+    pub custodians: BTreeSet<MspId>,
+}
+
 /// The consortium's organisations.
 #[contract(name = "Organisations")]
 pub trait Organisations {
@@ -49,6 +63,15 @@ pub trait Organisations {
     /// administrator. Repeating it with the same facts is harmless.
     #[submit]
     async fn enter(&self, context: &mut Context, call: EnterOrganisation) -> Result<Organisation, Refusal>;
+
+    /// Names the custodians of the caller's organisation, in place of the former ones. For administrators. Their gateways copy what is
+    /// published, if their operators agree, and give it out as the publisher's would. Repeating it with the same list is harmless.
+    #[submit]
+    async fn name_custodians(&self, context: &mut Context, call: NameCustodians) -> Result<Custodians, Refusal>;
+
+    /// The custodians of an organisation, as far as they take part; for everybody on the channel.
+    #[evaluate]
+    async fn custodians(&self, context: &Context, organisation: MspId) -> Result<Custodians, Refusal>;
 
     /// One organisation; for everybody on the channel.
     #[evaluate]

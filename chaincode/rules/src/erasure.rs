@@ -1,10 +1,11 @@
 //! Erasing a link: what is destroyed, what stays, and the receipt that says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::custody::Custodians;
 use crate::identifier::{AmendmentId, ContentHash, LinkId, MemberId, MspId, Reason};
 use crate::link::{self, Link, LinkState, Version};
 use crate::member::Caller;
@@ -34,6 +35,10 @@ pub struct ErasureReceipt {
     pub stays: Vec<Remains>,
     /// Whether the publisher has destroyed the encrypted content, too.
     pub content: Destruction,
+    /// The publisher's custodians when the link was erased, and whether they have destroyed their copies. One that keeps none for the
+    /// publisher says nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<MspId, Destruction>,
 }
 
 /// What the ledger's state holds no more.
@@ -68,13 +73,13 @@ pub enum Remains {
     IdentifiersAndHashes,
 }
 
-/// Whether the publisher has destroyed the encrypted content.
+/// Whether an organisation has destroyed what it had of the encrypted content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Destruction {
     /// Not that the ledger knows.
     Ordered,
-    /// The publisher's gateway says so.
+    /// The organisation's gateway says so.
     Confirmed {
         /// When it did.
         at: LedgerTime,
@@ -92,7 +97,7 @@ pub enum ErasureAct {
         /// Why.
         reason: Reason,
     },
-    /// The publisher's gateway removed an erased link's content from its store.
+    /// The gateway of the publisher, or of a custodian, removed an erased link's content from its store.
     DestructionConfirmed {
         /// Of which link.
         link: LinkId,
@@ -110,6 +115,8 @@ pub struct ErasureState<'a> {
     pub envelopes: u32,
     /// The amendments that may still be open.
     pub amendments: BTreeSet<AmendmentId>,
+    /// Who keeps copies.
+    pub custodians: Option<Custodians>,
 }
 
 /// Proof that the link may be erased.
@@ -157,12 +164,18 @@ pub fn decide_erasure(
         destroyed: Destroyed { versions, envelopes: state.envelopes, amendments: state.amendments },
         stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
         content: Destruction::Ordered,
+        copies: state
+            .custodians
+            .filter(|named| named.organisation == link.publisher)
+            .map(|named| named.custodians.into_iter().map(|custodian| (custodian, Destruction::Ordered)).collect())
+            .unwrap_or_default(),
     };
     let state = LinkState::Erased { by: actor.member.id.clone(), at, reason };
     Ok(Outcome::Decided((Link { state, ..link }, receipt), MayErase(())))
 }
 
-/// Whether the caller may confirm that the content is destroyed: the gateway of the erased link's publisher.
+/// Whether the caller may confirm that it has destroyed the content: the gateway of the erased link's publisher, or of a custodian that
+/// the receipt names.
 pub fn decide_confirmation(
     caller: &Caller,
     link: Option<Link>,
@@ -170,26 +183,38 @@ pub fn decide_confirmation(
     at: LedgerTime,
 ) -> Result<Outcome<ErasureReceipt, MayConfirm>, Refusal> {
     let custodian = caller.custodian()?;
-    link.filter(|link| link.publisher == custodian.msp_id).ok_or_else(link::unknown_link)?;
-    let receipt = receipt.ok_or_else(not_erased)?;
-    match receipt.content {
-        Destruction::Confirmed { .. } => Ok(Outcome::Repeated(receipt)),
-        Destruction::Ordered => {
-            let confirmed = ErasureReceipt { content: Destruction::Confirmed { at }, ..receipt };
-            Ok(Outcome::Decided(confirmed, MayConfirm(())))
+    let link = link.ok_or_else(link::unknown_link)?;
+    let is_publisher = link.publisher == custodian.msp_id;
+    let keeps_copies = receipt.as_ref().is_some_and(|receipt| receipt.copies.contains_key(&custodian.msp_id));
+    if !is_publisher && !keeps_copies {
+        return Err(link::unknown_link());
+    }
+    let mut receipt = receipt.ok_or_else(not_erased)?;
+    let own = if is_publisher { Some(&mut receipt.content) } else { receipt.copies.get_mut(&custodian.msp_id) };
+    match own {
+        Some(own @ Destruction::Ordered) => {
+            *own = Destruction::Confirmed { at };
+            Ok(Outcome::Decided(receipt, MayConfirm(())))
         }
+        Some(Destruction::Confirmed { .. }) | None => Ok(Outcome::Repeated(receipt)),
     }
 }
 
-/// The receipt, for the patient and for the publisher's members and gateway; to others the link is unknown.
+/// The receipt, for the patient, for the publisher's members and gateway, and for the gateways of custodians that it names; to others
+/// the link is unknown.
 pub fn decide_reading(
     caller: &Caller,
     link: Option<&Link>,
     receipt: Option<ErasureReceipt>,
 ) -> Result<ErasureReceipt, Refusal> {
     caller.require_active()?;
-    link.filter(|link| caller.organisation().msp_id == link.publisher || caller.is(&link.patient))
-        .ok_or_else(link::unknown_link)?;
+    let keeps_copies = |organisation: &MspId| receipt.as_ref().is_some_and(|it| it.copies.contains_key(organisation));
+    let may_know = |link: &&Link| {
+        caller.organisation().msp_id == link.publisher
+            || caller.is(&link.patient)
+            || matches!(caller, Caller::Custodian(organisation) if keeps_copies(&organisation.msp_id))
+    };
+    link.filter(may_know).ok_or_else(link::unknown_link)?;
     receipt.ok_or_else(not_erased)
 }
 

@@ -22,6 +22,8 @@ pub const ENVELOPES: usize = 64;
 pub const VERSIONS: u32 = 9_999;
 /// Amendments of one link that may be open at the same time.
 pub const OPEN_AMENDMENTS: usize = 16;
+/// Custodians that one organisation may name.
+pub const CUSTODIANS: usize = 8;
 /// Organisations that one consortium may found.
 pub const ORGANISATIONS: usize = 64;
 /// Days within which a proposal is voted on.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::category::Category;
 use crate::consent::Subject;
+use crate::custody::{Custodians, is_among};
 use crate::entitlement::{Entitlement, Grounds, KeyOf, entitlement};
 use crate::envelope::{Holder, Recipient};
 use crate::identifier::{Commitment, ConsentId, DelegationId, LinkId, MemberId, MspId, TransactionId};
@@ -304,15 +305,19 @@ pub fn require_in_force<'a>(
     }
 }
 
-/// Whether the caller may know of this opening: its opener, and the gateways, administrators and privacy officers of the
-/// opener's and the publisher's organisations. For all others it is unknown.
-pub fn decide_reading(caller: &Caller, opening: Option<Opening>) -> Result<Opening, Refusal> {
+/// Whether the caller may know of this opening: its opener, the gateways, administrators and privacy officers of the opener's and the
+/// publisher's organisations, and the gateways of the publisher's custodians. For all others it is unknown.
+pub fn decide_reading(
+    caller: &Caller,
+    opening: Option<Opening>,
+    custodians: Option<&Custodians>,
+) -> Result<Opening, Refusal> {
     caller.require_active()?;
     let may_know = |opening: &Opening| {
         let organisation = &caller.organisation().msp_id;
         let is_party = *organisation == opening.publisher || *organisation == opening.organisation;
         match caller {
-            Caller::Custodian(_) => is_party,
+            Caller::Custodian(_) => is_party || is_among(custodians, &opening.publisher, organisation),
             Caller::Member(actor) => {
                 actor.member.id == opening.opener
                     || is_party && actor.authority(Permission::ReadOrganisationAudit).is_granted()
@@ -324,7 +329,7 @@ pub fn decide_reading(caller: &Caller, opening: Option<Opening>) -> Result<Openi
 
 /// Whether the caller may have this opening's envelope: its opener, and the gateway of the opener's organisation.
 pub fn decide_reading_envelope(caller: &Caller, opening: Option<Opening>) -> Result<Opening, Refusal> {
-    let opening = decide_reading(caller, opening)?;
+    let opening = decide_reading(caller, opening, None)?;
     let is_gateway = matches!(caller, Caller::Custodian(organisation) if organisation.msp_id == opening.organisation);
     if caller.is(&opening.opener) || is_gateway {
         Ok(opening)

@@ -1,6 +1,6 @@
 //! Organisations: Fabric MSPs with a kind. How they are founded and enter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,11 @@ pub enum OrganisationAct {
     },
     /// An organisation entered with its first administrator, who acted.
     OrganisationEntered,
+    /// An organisation named its custodians, in place of the former ones.
+    CustodiansNamed {
+        /// Which.
+        custodians: BTreeSet<MspId>,
+    },
 }
 
 impl OrganisationKind {

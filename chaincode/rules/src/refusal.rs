@@ -159,6 +159,8 @@ refusal_codes! {
     LinkWithdrawn 409 "link-withdrawn"
     /// The link is erased.
     LinkErased 409 "link-erased"
+    /// The organisation is no custodian of the publisher.
+    NotACustodian 403 "not-a-custodian"
     /// The link is not erased.
     LinkNotErased 409 "link-not-erased"
     /// What is to supersede the link is not another active link of the same patient and publisher.

@@ -56,6 +56,8 @@ permissions! {
     // Governance.
     /// Propose changes of organisations, groups and settings, and vote on them.
     ProposeChange
+    /// Name the custodians that keep copies of what the own organisation publishes.
+    NameCustodians
     // Members.
     /// Register members of the own organisation.
     RegisterMember
@@ -144,6 +146,7 @@ impl Role {
         match self {
             Self::Administrator => &[
                 ProposeChange,
+                NameCustodians,
                 RegisterMember,
                 SuspendMember,
                 ReplaceKey,

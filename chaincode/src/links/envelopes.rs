@@ -1,5 +1,6 @@
 use fabric_contract::Context;
 use healthchain_interface::AddEnvelope;
+use healthchain_rules::custody::decide_giving;
 use healthchain_rules::envelope::{
     AdditionState, EnvelopeAct, decide_adding, decide_addition, decide_reading_own, unknown_envelope,
 };
@@ -14,6 +15,7 @@ use crate::audit::Record;
 use crate::caller::load_caller_with;
 use crate::grounds::load_grounds;
 use crate::storage::agent::load_charter;
+use crate::storage::custody::load_custodians;
 use crate::storage::emergency::load_emergency;
 use crate::storage::envelope::{load_envelope, save_added};
 use crate::storage::fetch;
@@ -34,7 +36,8 @@ pub(super) async fn of_opening(context: &Context, id: TransactionId) -> Result<O
 
 pub(super) async fn in_force(context: &Context, id: TransactionId) -> Result<Opening, Refusal> {
     let (caller, opening, present) = load_with_present(context, &id).await?;
-    let opening = decide_adding(&caller, opening)?;
+    let custodians = fetch(context, opening.as_ref().map(|opening| load_custodians(&opening.publisher))).await?;
+    let opening = decide_giving(&caller, opening, custodians.flatten().as_ref())?;
     let Present { opener, link, grounds } = present.ok_or_else(unknown_link)?;
 
     require_in_force(&opening, &opener, &link, &grounds, transaction::time(context)?)?;

@@ -3,11 +3,12 @@ use healthchain_interface::EraseLink;
 use healthchain_rules::erasure::{
     ErasureAct, ErasureState, decide_confirmation, decide_erasing, decide_erasure, decide_reading,
 };
-use healthchain_rules::{ErasureReceipt, LinkId, Outcome, Refusal, Version};
+use healthchain_rules::{ErasureReceipt, Link, LinkId, Outcome, Refusal, Version};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
 use crate::storage::amendment::load_open_amendments;
+use crate::storage::custody::load_custodians;
 use crate::storage::envelope::load_envelope_keys;
 use crate::storage::erasure::{load_erasure_receipt, save_confirmed, save_erased};
 use crate::storage::link::{load_all_former_versions, load_link};
@@ -15,14 +16,19 @@ use crate::transaction;
 
 pub(super) async fn erase(context: &mut Context, call: EraseLink) -> Result<ErasureReceipt, Refusal> {
     let first = (load_link(&call.link), load_erasure_receipt(&call.link), load_open_amendments(&call.link));
-    let (caller, (link, existing, open), ()) = load_caller_with(context, first, |_, _| ()).await?;
+    let (caller, (link, existing, open), custodians) =
+        load_caller_with(context, first, |(link, ..): &(Option<Link>, _, _), _| {
+            link.as_ref().map(|link| load_custodians(&link.publisher))
+        })
+        .await?;
+    let custodians = custodians.flatten();
     let link = decide_erasing(&caller, link)?;
     let envelopes = load_envelope_keys(context, &link.id).await?;
     let former = load_all_former_versions(context, &link.id).await?;
     let former: Vec<Version> = former.into_iter().map(|former| former.version).collect();
 
     let amendments = open.unwrap_or_default().ids();
-    let state = ErasureState { existing, former: &former, envelopes: envelopes.count(), amendments };
+    let state = ErasureState { existing, former: &former, envelopes: envelopes.count(), amendments, custodians };
     match decide_erasure(&caller, link, state, call.reason.clone(), transaction::time(context)?)? {
         Outcome::Repeated((_, receipt)) => Ok(receipt),
         Outcome::Decided((link, receipt), proof) => {

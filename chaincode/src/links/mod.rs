@@ -15,7 +15,7 @@ use healthchain_interface::{
     Reseal, ResealQuery, ToReseal, VersionsQuery, WithdrawLink,
 };
 use healthchain_rules::{
-    Envelope, ErasureReceipt, Link, LinkId, Opening, Recipient, Refusal, TransactionId, VersionOfLink,
+    Content, Envelope, ErasureReceipt, Link, LinkId, MspId, Opening, Recipient, Refusal, TransactionId, VersionOfLink,
 };
 
 pub(crate) use publication::load_recipients;
@@ -61,6 +61,16 @@ impl Links for LinkContract {
 
     async fn in_force(&self, context: &Context, opening: TransactionId) -> Result<Opening, Refusal> {
         envelopes::in_force(context, opening).await
+    }
+
+    async fn replicable(
+        &self,
+        context: &Context,
+        link: LinkId,
+        version: u32,
+        other: MspId,
+    ) -> Result<Content, Refusal> {
+        versions::replicable(context, link, version, other).await
     }
 
     async fn custodian_envelope(&self, context: &Context, link: LinkId, version: u32) -> Result<Envelope, Refusal> {

@@ -12,6 +12,7 @@ use healthchain_rules::{
 use crate::audit::Record;
 use crate::caller::{Call, load_caller_from, load_caller_with};
 use crate::grounds::load_grounds;
+use crate::storage::custody::load_custodians;
 use crate::storage::emergency::load_emergency;
 use crate::storage::envelope::load_envelope;
 use crate::storage::evidence::{Past, Witness, save_evidence};
@@ -40,8 +41,11 @@ pub(super) async fn open(context: &mut Context, call: OpenLink) -> Result<Opened
 }
 
 pub(super) async fn opening(context: &Context, id: TransactionId) -> Result<Opening, Refusal> {
-    let (caller, opening, ()) = load_caller_with(context, load_opening(&id), |_, _| ()).await?;
-    decide_reading(&caller, opening)
+    let (caller, opening, custodians) = load_caller_with(context, load_opening(&id), |opening: &Option<Opening>, _| {
+        opening.as_ref().map(|opening| load_custodians(&opening.publisher))
+    })
+    .await?;
+    decide_reading(&caller, opening, custodians.flatten().as_ref())
 }
 
 /// What the decision on an opening rests on.

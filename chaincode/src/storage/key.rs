@@ -32,6 +32,8 @@ keys! {
     // Organisations.
     /// An organisation.
     ORGANISATION "organisation" organisation(msp_id: &MspId) [msp_id]
+    /// Who keeps copies of what an organisation publishes.
+    CUSTODIANS "custodians" custodians(organisation: &MspId) [organisation]
     // Governance and groups.
     /// A proposal with its votes.
     PROPOSAL "proposal" proposal(id: &ProposalId) [id]

@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod charge;
 pub(crate) mod concerned;
 pub(crate) mod consent;
+pub(crate) mod custody;
 pub(crate) mod delegation;
 pub(crate) mod emergency;
 pub(crate) mod envelope;

@@ -10,6 +10,7 @@ mod audit;
 mod consents;
 mod consortium;
 mod costs;
+mod custody;
 mod delegations;
 mod emergencies;
 mod envelopes;

@@ -145,6 +145,8 @@ static TABLE: &[Line] = &[
     post("/v1/organisations", "Organisations:enter").creates_at("/v1/organisations/{msp_id}"),
     get("/v1/organisations/{organisation}", "Organisations:organisation"),
     get("/v1/organisations/{organisation}/members", "Members:ofOrganisation"),
+    get("/v1/organisations/{organisation}/custodians", "Organisations:custodians"),
+    put("/v1/organisations/{organisation}/custodians", "Organisations:nameCustodians"),
     get("/v1/me", "Members:me"),
     post("/v1/members", "Members:register").creates_at("/v1/members/{id}"),
     get("/v1/members/{member}", "Members:member"),

@@ -18,10 +18,10 @@ use healthchain_rules::erasure::ErasureAct;
 use healthchain_rules::link::LinkAct;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::{
-    Amendment, AmendmentId, AmendmentState, AmendmentView, Content, Decision, Denial, Destroyed, DestroyedVersion,
-    Destruction, EncryptionKey, Envelope, ErasureReceipt, Holder, KeyHash, LedgerEvent, LedgerTime, Link, LinkId,
-    LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision, Reason,
-    Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
+    Amendment, AmendmentId, AmendmentState, AmendmentView, Content, Custodians, Decision, Denial, Destroyed,
+    DestroyedVersion, Destruction, EncryptionKey, Envelope, ErasureReceipt, Holder, KeyHash, LedgerEvent, LedgerTime,
+    Link, LinkId, LinkState, MemberId, MspId, Opening, Organisation, OrganisationKind, OrganisationState, Provision,
+    Reason, Recipient, Refusal, RefusalCode, Rule, TransactionId, Version,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub(crate) struct State {
     pub(crate) permitted: BTreeSet<MspId>,
     /// The channel's, 0 unless the test says otherwise.
     pub(crate) height: u64,
+    /// Who keeps copies of what an organisation publishes.
+    pub(crate) custodians: BTreeMap<MspId, BTreeSet<MspId>>,
     /// Where organisations' gateways are, as they said when they entered.
     pub(crate) gateway_urls: BTreeMap<MspId, String>,
     pub(crate) links: BTreeMap<LinkId, Link>,
@@ -176,12 +178,24 @@ impl MemoryLedger {
         let versions = vec![DestroyedVersion { number: 1, content_hash: link.current.content.hash.clone() }];
         let (patient, publisher) = (link.patient.clone(), link.publisher.clone());
         let destroyed = Destroyed { versions, envelopes: 1, amendments: BTreeSet::new() };
+        let named = state.custodians.get(&publisher).into_iter().flatten();
+        let copies = named.map(|custodian| (custodian.clone(), Destruction::Ordered)).collect();
         let content = Destruction::Ordered;
         let act = ErasureAct::LinkErased { link: id.clone(), reason: reason.clone() };
         state.envelopes.retain(|(of, _)| *of != id);
         state.tell_act(&publisher, act.into());
-        let receipt =
-            ErasureReceipt { link: id.clone(), patient, publisher, by, at, reason, destroyed, stays: vec![], content };
+        let receipt = ErasureReceipt {
+            link: id.clone(),
+            patient,
+            publisher,
+            by,
+            at,
+            reason,
+            destroyed,
+            stays: vec![],
+            content,
+            copies,
+        };
         state.receipts.insert(id, receipt);
         self.happened.send_replace(state.events.len());
     }
@@ -288,6 +302,27 @@ impl State {
                 let url = self.gateway_urls.get(&msp_id).map_or("https://localhost:1", String::as_str);
                 answer(&organisation(msp_id, url))
             }
+            "Organisations:custodians" => {
+                let organisation: MspId = argument(arguments, 0);
+                let custodians = self.custodians.get(&organisation).cloned().unwrap_or_default();
+                answer(&Custodians { organisation, custodians })
+            }
+            "Links:replicable" => {
+                let link = self.link(&argument(arguments, 0))?;
+                let (own, other): (_, MspId) = (who.organisation(), argument(arguments, 2));
+                let is_publisher = link.publisher == *own;
+                let custodian = if is_publisher { &other } else { own };
+                let named = self.custodians.get(&link.publisher).is_some_and(|named| named.contains(custodian));
+                let refusal = match (is_publisher || link.publisher == other, named) {
+                    (true, true) => link.require_active().err().map(|refusal| refusal.code()),
+                    (true, false) if is_publisher => Some(RefusalCode::NotACustodian),
+                    _ => Some(RefusalCode::UnknownLink),
+                };
+                match refusal {
+                    Some(code) => Err(refused(code)),
+                    None => answer(&link.current.content),
+                }
+            }
             "Links:custodianEnvelope" => {
                 let link: LinkId = argument(arguments, 0);
                 let own = Holder::Organisation(who.organisation().clone());
@@ -302,7 +337,13 @@ impl State {
             "Links:confirmDestruction" => {
                 let receipt = self.receipts.get_mut(&argument::<LinkId>(arguments, 0));
                 let receipt = receipt.ok_or_else(|| refused(RefusalCode::LinkNotErased))?;
-                receipt.content = Destruction::Confirmed { at: now() };
+                let own = match receipt.publisher == *who.organisation() {
+                    true => &mut receipt.content,
+                    false => {
+                        receipt.copies.get_mut(who.organisation()).ok_or_else(|| refused(RefusalCode::UnknownLink))?
+                    }
+                };
+                *own = Destruction::Confirmed { at: now() };
                 answer(receipt)
             }
             "Links:addEnvelope" => {

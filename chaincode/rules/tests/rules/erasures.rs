@@ -23,7 +23,7 @@ fn erase(
     existing: Option<ErasureReceipt>,
     reason: &str,
 ) -> Result<Outcome<(Link, ErasureReceipt), MayErase>, Refusal> {
-    let state = ErasureState { existing, former: &[], envelopes: 3, amendments: BTreeSet::new() };
+    let state = ErasureState { existing, former: &[], envelopes: 3, amendments: BTreeSet::new(), custodians: None };
     decide_erasure(caller, link, state, id(reason), NOW)
 }
 
@@ -39,7 +39,9 @@ fn the_receipt_says_what_was_destroyed_by_whom_and_what_stays() {
     let first = there().current;
     let current = Version { number: 2, content: Content { hash: hash("second"), ..content() }, ..first.clone() };
     let amended = Link { current, ..there() };
-    let state = ErasureState { existing: None, former: &[first], envelopes: 7, amendments: [id("a")].into() };
+    let custodians = Some(Custodians { organisation: id("hospital"), custodians: [id("clinic"), id("payer")].into() });
+    let amendments = [id("a")].into();
+    let state = ErasureState { existing: None, former: &[first], envelopes: 7, amendments, custodians };
     let erased = decide_erasure(&pam(), amended.clone(), state, id("asked for by court"), NOW);
     let Ok(Outcome::Decided((link, receipt), _)) = erased else { panic!("not new") };
     let state = LinkState::Erased { by: id("pam"), at: NOW, reason: id("asked for by court") };
@@ -59,8 +61,34 @@ fn the_receipt_says_what_was_destroyed_by_whom_and_what_stays() {
         },
         stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
         content: Destruction::Ordered,
+        copies: [(id("clinic"), Destruction::Ordered), (id("payer"), Destruction::Ordered)].into(),
     };
     assert_eq!(receipt, expected);
+}
+
+/// What the receipt says of copies is what their keepers said.
+#[test]
+fn each_custodian_that_the_receipt_names_reads_it_and_confirms_for_itself() {
+    let (link, receipt) = erased();
+    let copies = [(id("clinic"), Destruction::Ordered), (id("payer"), Destruction::Ordered)].into();
+    let receipt = ErasureReceipt { copies, ..receipt };
+    let confirm = |caller: &Caller, receipt: &ErasureReceipt| {
+        decide_confirmation(caller, Some(link.clone()), Some(receipt.clone()), at(9))
+    };
+    let keeper = Caller::Custodian(clinic());
+    let Ok(Outcome::Decided(confirmed, _)) = confirm(&keeper, &receipt) else { panic!("refused") };
+    let gone = Destruction::Confirmed { at: at(9) };
+    let copies = [(id("clinic"), gone), (id("payer"), Destruction::Ordered)].into();
+    assert_eq!(confirmed, ErasureReceipt { copies, ..receipt.clone() });
+    assert_eq!(confirm(&keeper, &confirmed), Ok(Outcome::Repeated(confirmed.clone())));
+    let Ok(Outcome::Decided(both, _)) = confirm(&Caller::Custodian(hospital()), &confirmed) else { panic!("refused") };
+    assert_eq!(both, ErasureReceipt { content: gone, ..confirmed.clone() });
+
+    assert_eq!(code(confirm(&Caller::Custodian(home(Role::Pharmacist)), &receipt)), RefusalCode::UnknownLink);
+    assert_eq!(code(confirm(&caller_of(clinic(), "pat", Role::PrivacyOfficer), &receipt)), RefusalCode::NotPermitted);
+    assert_eq!(decide_reading(&keeper, Some(&link), Some(receipt.clone())), Ok(receipt.clone()));
+    let member = caller_of(clinic(), "pat", Role::PrivacyOfficer);
+    assert_eq!(code(decide_reading(&member, Some(&link), Some(receipt))), RefusalCode::UnknownLink);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod calendar;
 mod changes;
 mod charges;
 mod consents;
+mod custody;
 mod delegations;
 mod emergencies;
 mod erasures;

@@ -219,7 +219,7 @@ fn opened(caller: &Caller, book: &ConsentBook, purpose: Purpose) -> Opening {
 #[test]
 fn an_opening_is_known_to_its_opener_and_to_those_who_audit_for_its_parties() {
     let opening = opened(&caller_of(clinic(), "dora", Role::Clinician), &book_of(&[]), Purpose::Treatment);
-    let knows = |caller: Caller| decide_reading(&caller, Some(opening.clone())).is_ok();
+    let knows = |caller: Caller| decide_reading(&caller, Some(opening.clone()), None).is_ok();
     assert!(knows(caller_of(clinic(), "dora", Role::Clinician)));
     assert!(knows(Caller::Custodian(clinic())));
     assert!(knows(Caller::Custodian(hospital())));

@@ -25,6 +25,10 @@ async fn call_organisations(costs: &Costs) {
     hospital.enter(&consortium.entry("hospital")).await.unwrap();
     hospital.organisation(&id("hospital")).await.unwrap();
     hospital.organisations().await.unwrap();
+    let named = NameCustodians { organisation: id("hospital"), custodians: [id("clinic")].into() };
+    consortium.person("admin-clinic").organisations().enter(&consortium.entry("clinic")).await.unwrap();
+    hospital.name_custodians(&named).await.unwrap();
+    hospital.custodians(&id("hospital")).await.unwrap();
 }
 
 async fn call_members(costs: &Costs) {

@@ -81,6 +81,8 @@ async fn open(costs: &Costs, consortium: &Consortium) -> TransactionId {
     let gateway = LinksClient::new(costs.of(consortium, "gateway-hospital"));
     gateway.in_force(opening).await.unwrap();
     gateway.custodian_envelope(&id("l1"), &2).await.unwrap();
+    consortium.name_custodian("clinic").await;
+    gateway.replicable(&id("l1"), &1, &id("clinic")).await.unwrap();
     gateway.add_envelope(&envelopes::asked_for(&opened)).await.unwrap();
     pia.opening(opening).await.unwrap();
     assert!(pia.envelope(opening).await.unwrap().is_some());

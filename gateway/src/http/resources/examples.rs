@@ -17,6 +17,7 @@ pub(super) fn body(function: &str) -> Option<Value> {
             "encryption_key": PUBLIC_KEY, "gateway_url": "https://gateway.hospital.example", "gateway_key_hash": KEY_HASH,
             "administrator": "admin-1", "administrator_encryption_key": PUBLIC_KEY,
         }),
+        "Organisations:nameCustodians" => json!({"custodians": ["ClinicMSP"]}),
         "Members:register" => {
             json!({"id": "dr-grey", "role": "clinician", "key_hash": KEY_HASH, "encryption_key": PUBLIC_KEY})
         }
