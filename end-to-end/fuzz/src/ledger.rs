@@ -1,11 +1,12 @@
 //! What peers, chaincodes and other organisations' members hand a gateway.
 
+use std::path::Path;
 use std::sync::LazyLock;
 
 use fabric_client::{Client, ConnectOptions, Connection, Contract, UnsignedProposal, UnsignedTransaction};
 use fabric_msp::issue::{Authority, Issued, Request};
 use fabric_msp::{Certificate, Creator, Msp, Msps, SigningIdentity, policy};
-use fabric_protos::msp::MspConfig;
+use fabric_protos::msp::{FabricMspConfig, MspConfig};
 use healthchain_interface::PageToken;
 use healthchain_rules::{LedgerEvent, Refusal, RefusalCode};
 use prost::Message as _;
@@ -16,7 +17,10 @@ static AUTHORITY: LazyLock<Authority> =
     LazyLock::new(|| Authority::create("root", "Hospital").expect("an authority is made"));
 pub(crate) static PERSON: LazyLock<Issued> =
     LazyLock::new(|| AUTHORITY.issue(&Request::signing("amy", "client")).expect("a certificate is issued"));
-static SIGNER: LazyLock<SigningIdentity> = LazyLock::new(|| {
+/// Whom the authority has revoked.
+static REVOKED: LazyLock<Issued> =
+    LazyLock::new(|| AUTHORITY.issue(&Request::signing("bob", "client")).expect("a certificate is issued"));
+pub(crate) static SIGNER: LazyLock<SigningIdentity> = LazyLock::new(|| {
     SigningIdentity::from_pem("HospitalMSP", PERSON.certificate_pem(), PERSON.key_pem()).expect("they are a pair")
 });
 static MSP: LazyLock<MspConfig> = LazyLock::new(|| own_msp().to_msp_config());
@@ -24,7 +28,13 @@ static MSPS: LazyLock<Msps> =
     LazyLock::new(|| Msps::new(vec![Msp::from_msp_config(&MSP).expect("what was read is read again")]));
 
 fn own_msp() -> Msp {
-    let folder = std::env::temp_dir().join(format!("healthchain-fuzz-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("the system has room");
+    write_own_msp(folder.path());
+    Msp::load(folder.path(), "HospitalMSP").expect("what was written is read")
+}
+
+/// The organisation's MSP folder.
+pub(crate) fn write_own_msp(folder: &Path) {
     let tls_authority = Authority::create("tls", "Hospital").expect("an authority is made");
     let content = fabric_msp::issue::MspFolder {
         authority: &AUTHORITY,
@@ -32,17 +42,11 @@ fn own_msp() -> Msp {
         signer: None,
         revocation_lists: &[],
     };
-    fabric_msp::issue::write_msp_folder(&folder, &content).expect("the folder is written");
-    let msp = Msp::load(&folder, "HospitalMSP").expect("what was written is read");
-    // Nothing is left behind; an error leaves a folder of certificates in the system's own place for such.
-    let _ = std::fs::remove_dir_all(&folder);
-    msp
+    fabric_msp::issue::write_msp_folder(folder, &content).expect("the folder is written");
 }
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-        LazyLock::new(|| tokio::runtime::Runtime::new().expect("the system has threads"));
-    let _within = RUNTIME.enter();
+    let _within = crate::background::RUNTIME.enter();
     let options = ConnectOptions { endpoint: "http://127.0.0.1:1".into(), ..ConnectOptions::default() };
     let connection = Connection::lazy(options).expect("nothing is dialled");
     Client::new(connection, SIGNER.clone()).contract("health", "healthchain")
@@ -99,6 +103,37 @@ pub(crate) fn msp(data: &[u8]) {
 
 pub(crate) fn msp_seeds() -> Vec<Vec<u8>> {
     vec![MSP.encode_to_vec()]
+}
+
+/// Whatever list lies beside the authority's own: who is revoked stays so, and nobody else is.
+pub(crate) fn revocation_list(data: &[u8]) {
+    static OWN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let list = AUTHORITY.revocation_list(&[REVOKED.certificate()], 1).expect("a list is issued");
+        list.into_bytes()
+    });
+    let mut config = fabric_msp_config();
+    config.revocation_list = vec![OWN.clone(), data.to_vec()];
+    if let Ok(msp) = Msp::from_config(config) {
+        let msps = Msps::new(vec![msp]);
+        let judged = |person: &Issued| msps.identify_certificate("HospitalMSP", person.certificate()).is_ok();
+        assert!(judged(&PERSON), "somebody was revoked by a forged list");
+        assert!(!judged(&REVOKED), "a forged list took a revocation back");
+    }
+}
+
+fn fabric_msp_config() -> FabricMspConfig {
+    FabricMspConfig::decode(MSP.config.as_slice()).expect("what was encoded is decoded")
+}
+
+pub(crate) fn revocation_list_seeds() -> Vec<Vec<u8>> {
+    let stranger = Authority::create("root", "Clinic").expect("an authority is made");
+    let lists = [
+        AUTHORITY.revocation_list(&[], 2),
+        AUTHORITY.revocation_list(&[REVOKED.certificate()], 2),
+        // Another authority's word on this one's members.
+        stranger.revocation_list(&[PERSON.certificate()], 1),
+    ];
+    lists.map(|list| list.expect("a list is issued").into_bytes()).to_vec()
 }
 
 pub(crate) fn policy_text(data: &[u8]) {

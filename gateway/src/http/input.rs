@@ -103,17 +103,7 @@ pub(crate) fn range(headers: &HeaderMap, etag: Option<&str>) -> Option<Wanted> {
     if condition.is_some_and(|condition| condition.is_none() || condition != etag) {
         return None;
     }
-    let range = headers.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
-    let (first, last) = range.split_once('-')?;
-    match (first.is_empty(), last.is_empty()) {
-        (false, true) => Some(Wanted::From(first.parse().ok()?)),
-        (true, false) => Some(Wanted::Last(last.parse().ok()?)),
-        (false, false) => {
-            let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-            (first <= last).then_some(Wanted::Between(first, last))
-        }
-        (true, true) => None,
-    }
+    Wanted::parse(headers.get(header::RANGE)?.to_str().ok()?)
 }
 
 /// A range as `Content-Range` says it.

@@ -83,6 +83,23 @@ pub(crate) struct Reader {
 }
 
 impl Wanted {
+    /// The one range that a `Range` header names (RFC 9110, 14.1.2); none of a header that is not understood or names several.
+    pub fn parse(header: &str) -> Option<Self> {
+        let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
+        if !first.bytes().chain(last.bytes()).all(|letter| letter.is_ascii_digit()) {
+            return None;
+        }
+        match (first.is_empty(), last.is_empty()) {
+            (false, true) => Some(Self::From(first.parse().ok()?)),
+            (true, false) => Some(Self::Last(last.parse().ok()?)),
+            (false, false) => {
+                let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+                (first <= last).then_some(Self::Between(first, last))
+            }
+            (true, true) => None,
+        }
+    }
+
     /// The bytes of a record of this length; none when it has no such bytes.
     pub fn of(self, length: u64) -> Option<Range<u64>> {
         let range = match self {
@@ -363,6 +380,15 @@ mod tests {
         assert_eq!(Wanted::Last(u64::MAX).of(10), Some(0..10));
         for nothing in [Wanted::From(10), Wanted::Between(10, 11), Wanted::Between(4, 3), Wanted::Last(0)] {
             assert_eq!(nothing.of(10), None, "{nothing:?}");
+        }
+    }
+
+    /// Found by fuzzing: Rust's numbers may have a sign in front, those of a header may not.
+    #[test]
+    fn a_range_is_written_in_digits_alone() {
+        assert_eq!(Wanted::parse("bytes=007-9"), Some(Wanted::Between(7, 9)));
+        for signed in ["bytes=+7-9", "bytes=7-+9", "bytes=-+9", "bytes=+7-"] {
+            assert_eq!(Wanted::parse(signed), None, "{signed}");
         }
     }
 }
