@@ -15,7 +15,7 @@ use healthchain_gateway::state::State;
 use healthchain_gateway::wallet::{Keys, Wallet, WalletMember};
 use healthchain_rules::MemberId;
 use openssl::bn::{BigNum, BigNumContext};
-use openssl::ec::{EcGroup, EcKey};
+use openssl::ec::{EcGroup, EcKey, EcPoint};
 use openssl::ecdsa::EcdsaSig;
 use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
@@ -59,7 +59,7 @@ impl Wallet for OneMember {
 
 impl Door {
     async fn new() -> Self {
-        let assertions = EcKey::generate(&group(Nid::SECP384R1)).expect("a key is made");
+        let assertions = clinic_system();
         let folder = tempfile::tempdir().expect("the system has room");
         let at = |name: &str| folder.path().join(name);
         let write = |name: &str, text: String| std::fs::write(at(name), text).expect("the system has room");
@@ -241,6 +241,15 @@ fn jwk(key: &EcKey<Private>) -> Value {
 /// Bytes of a coordinate.
 fn width(key: &EcKey<Private>) -> usize {
     key.group().degree() as usize / 8
+}
+
+/// The clinic system's key: 01 02 … 30, so that there can be vectors.
+fn clinic_system() -> EcKey<Private> {
+    let group = group(Nid::SECP384R1);
+    let number = BigNum::from_slice(&(1..=48).collect::<Vec<u8>>()).expect("a number");
+    let mut public = EcPoint::new(&group).expect("a point");
+    public.mul_generator2(&group, &number, &mut BigNumContext::new().expect("a context")).expect("it is multiplied");
+    EcKey::from_private_components(&group, &number, &public).expect("it is a key")
 }
 
 fn group(curve: Nid) -> EcGroup {

@@ -63,13 +63,18 @@ impl Certificate {
         Self::from_der(&pem::single_block("CERTIFICATE", pem.as_ref()).map_err(CertificateError)?)
     }
 
-    /// Reads DER; nothing may follow.
+    /// Reads DER in its one form; nothing may follow.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| CertificateError(error.to_string()))?;
         if !rest.is_empty() {
             return Err(CertificateError(format!("{} bytes after its end", rest.len())));
         }
         let x509 = X509::from_der(der).map_err(|error| CertificateError(error.to_string()))?;
+        // What the authority signed is one text. The frame around it is not signed: anybody could write it in many ways, of which Fabric
+        // takes one.
+        if x509.to_der().map_err(|error| CertificateError(error.to_string()))? != der {
+            return Err(CertificateError("it is not in the one form of DER".to_owned()));
+        }
         let public_key = x509.public_key().map_err(|error| CertificateError(error.to_string()))?;
         Ok(Self(Arc::new(Parsed {
             public_key,
