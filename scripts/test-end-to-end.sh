@@ -8,6 +8,8 @@ source scripts/lib/network.sh
 
 ledger=${1:?embedded, fabric or dev}
 shift
-npm ci --no-fund --no-audit --prefix end-to-end/own-key-client
+for client in own-key-client tus-client; do
+    npm ci --no-fund --no-audit --prefix "end-to-end/$client"
+done
 cargo build --workspace --bins --locked
 on_ledger "$ledger" "${CARGO_TARGET_DIR:-target}/debug" network healthchain-end-to-end "$@"

@@ -9,6 +9,7 @@ use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
 use crate::state::StateError;
 use crate::use_cases::patient_index::IndexRefusal;
+use crate::use_cases::upload::UploadRefusal;
 
 /// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum Failure {
     /// The envelope is not for a key that this gateway holds, or does not open, or holds no link payload.
     #[error("the envelope does not open here")]
     EnvelopeDoesNotOpen,
+    /// The record that is published is not what its digest is of.
+    #[error("the record is not what its digest is of")]
+    RecordDigest,
     /// The record that is published has no bytes.
     #[error("the record is empty")]
     RecordEmpty,
@@ -61,6 +65,9 @@ pub enum Failure {
     /// The patient index does not do what it is asked.
     #[error("patient index: {0:?}")]
     Index(IndexRefusal),
+    /// The upload does not do what it is asked.
+    #[error("upload: {0:?}")]
+    Upload(UploadRefusal),
     /// The gateway's state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),

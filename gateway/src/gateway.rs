@@ -24,6 +24,7 @@ use crate::records::Records;
 use crate::sealing::{DecryptionKey, EnvelopeContext};
 use crate::state::State;
 use crate::tls::Trust;
+use crate::use_cases::upload::UploadLimits;
 use crate::wallet::Wallet;
 
 /// What every use case has at hand. Clones share it all.
@@ -59,6 +60,8 @@ pub struct Gateway {
     pub under_way: TaskTracker,
     /// How much callers have asked for.
     pub rates: Arc<Rates>,
+    /// How much they may upload.
+    pub uploads: UploadLimits,
     /// Other sites whose pages may use this gateway.
     pub origins: Origins,
     /// What is said of a ledger that is for development only, on every answer.

@@ -1,5 +1,5 @@
 //! The keeper of the record store: reads the ledger's events, so that what is erased is destroyed and what is stored is known, and
-//! collects what no link names.
+//! collects what no link names, uploads past their time among it.
 //!
 //! How far it has read is kept in the state. When the state is lost, it reads the ledger from its beginning and learns from the
 //! organisation's own envelopes what lies in the store; nothing is collected before it has read to the end.
@@ -22,7 +22,7 @@ use crate::ledger::{Notice, Start};
 use crate::state::checkpoint;
 use crate::use_cases::collect_records::{collect, learn};
 use crate::use_cases::erase_records::erase;
-use crate::use_cases::now;
+use crate::use_cases::{now, upload};
 
 /// Under which name its checkpoint is kept.
 pub const READER: &str = "records";
@@ -69,7 +69,9 @@ async fn read_events(gateway: &Gateway, keeping: Keeping, due: &mut Instant) -> 
     let mut events = gateway.ledger.events(signer, read.map_or(Start::Block(0), Start::After));
     loop {
         if at_end && !is_behind && Instant::now() >= *due {
-            collect(gateway, before(now(), keeping.grace)).await?;
+            let before = before(now(), keeping.grace);
+            collect(gateway, before).await?;
+            upload::collect(gateway, before).await?;
             *due = Instant::now() + keeping.pause;
         }
         match tokio::time::timeout(keeping.silence, events.next()).await {

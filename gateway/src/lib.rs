@@ -11,6 +11,7 @@ pub mod configuration;
 pub mod content;
 pub mod contents;
 pub mod custodian;
+pub mod digest;
 pub mod events;
 pub mod failure;
 mod file_stamp;

@@ -210,6 +210,7 @@ pub(crate) async fn assemble(
         state,
         under_way: TaskTracker::new(),
         rates: Arc::new(Rates::new(&configuration.limits)),
+        uploads: configuration.limits.of_uploads(),
         origins: Origins::new(&configuration.cors),
         development: configuration.development.clone(),
     })

@@ -19,6 +19,7 @@ pub mod leases;
 pub mod patient_index;
 pub mod records;
 pub mod retention;
+pub mod uploads;
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ pub mod serve_content;
 pub mod share_link;
 pub mod sign_elsewhere;
 pub mod store_record;
+pub mod upload;
 
 use std::time::{Duration, SystemTime};
 

@@ -21,6 +21,7 @@ mod second_lock;
 mod story;
 mod under_load;
 mod upgrade;
+mod uploads;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
     promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
-    promises.extend([records::PROMISES, amendments::PROMISES].concat());
+    promises.extend([records::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {

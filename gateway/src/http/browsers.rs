@@ -11,6 +11,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, Predicate as _, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::tus;
 use crate::configuration::CorsConfiguration;
 
 /// Shorter answers are sent as they are.
@@ -35,7 +36,9 @@ impl Origins {
 
     /// Tells browsers so.
     pub(crate) fn layer(&self) -> CorsLayer {
-        let sent = ["dpop", "idempotency-key", "prefer", "traceparent", "x-request-id"].map(HeaderName::from_static);
+        let sent = ["dpop", "idempotency-key", "prefer", "repr-digest", "traceparent", "x-request-id"];
+        let sent = sent.map(HeaderName::from_static).into_iter();
+        let sent = sent.chain([tus::RESUMABLE, tus::LENGTH, tus::OFFSET, tus::METADATA, tus::CHECKSUM]);
         let sent =
             [header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE]
                 .into_iter()
@@ -50,6 +53,14 @@ impl Origins {
             "x-request-id",
         ]
         .map(HeaderName::from_static);
+        let read = read.into_iter().chain([
+            tus::RESUMABLE,
+            tus::KNOWN_VERSIONS,
+            tus::LENGTH,
+            tus::OFFSET,
+            tus::METADATA,
+            tus::EXPIRES,
+        ]);
         let read = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE]
             .into_iter()
             .chain(read);

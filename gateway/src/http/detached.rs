@@ -14,6 +14,7 @@ use super::problem::{Problem, SIGNING_UNKNOWN};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::state::awaited_signatures::{Awaited, Step};
+use crate::state::uploads::UploadId;
 use crate::use_cases::sign_elsewhere::{Purpose, prepare};
 use crate::wallet::WalletMember;
 
@@ -46,10 +47,10 @@ pub(crate) enum Telling {
     Line { method: String, path: String, named: Map<String, Value>, uri: String },
     /// As that of an opening.
     Opening,
-    /// As that of a publication.
-    Publication,
+    /// As that of a publication, perhaps of an upload, with which that one is done.
+    Publication { upload: Option<UploadId> },
     /// As that of a proposed version.
-    Amendment,
+    Amendment { upload: Option<UploadId> },
 }
 
 /// What the caller has to sign.

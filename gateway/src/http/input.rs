@@ -111,7 +111,8 @@ pub(crate) fn content_range(range: &std::ops::Range<u64>, length: u64) -> String
     format!("bytes {}-{}/{length}", range.start, range.end - 1)
 }
 
-fn announced(headers: &HeaderMap) -> Option<u64> {
+/// The body's length as the request announces it.
+pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -120,7 +121,13 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 pub(crate) fn media_type(headers: &HeaderMap) -> Result<MediaType, Problem> {
     let refused = |reason: &str| Problem::new(MEDIA_TYPE_NOT_A_RECORD).because(reason);
     let text = headers.get(header::CONTENT_TYPE).ok_or_else(|| refused("there is no Content-Type"))?;
-    let text: String = text.to_str().unwrap_or_default().chars().filter(|letter| *letter != ' ').collect();
+    record_media_type(text.to_str().unwrap_or_default())
+}
+
+/// A media type that a record may have.
+pub(crate) fn record_media_type(text: &str) -> Result<MediaType, Problem> {
+    let refused = |reason: &str| Problem::new(MEDIA_TYPE_NOT_A_RECORD).because(reason);
+    let text: String = text.chars().filter(|letter| *letter != ' ').collect();
     let text = text.to_ascii_lowercase();
     if text.starts_with("multipart/") || text.starts_with("application/x-www-form-urlencoded") {
         return Err(refused(&text));

@@ -20,6 +20,7 @@ use super::routes::sessions::{NewSession, OpenSession, SessionChallenge};
 use super::routes::transactions::SignatureRequest;
 use crate::events::Told;
 use crate::state::patient_index::Entry;
+use crate::state::uploads::UploadId;
 
 /// The document without its routes.
 pub(crate) fn outline() -> OpenApi {
@@ -67,7 +68,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     ] {
         described(&mut generator);
     }
-    let parameters: [(&str, Value); 9] = [
+    let parameters: [(&str, Value); 10] = [
         ("category", reference::<Category>(&mut generator)),
         ("limit", reference::<PageLimit>(&mut generator)),
         ("link", reference::<LinkId>(&mut generator)),
@@ -77,6 +78,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         ("patient", reference::<MemberId>(&mut generator)),
         ("reason", reference::<Reason>(&mut generator)),
         ("transaction", reference::<TransactionId>(&mut generator)),
+        ("upload", reference::<UploadId>(&mut generator)),
     ];
     schemas.extend(generator.take_definitions(true));
 

@@ -27,8 +27,9 @@ use super::resources;
 use super::routes::operations::LatestReadiness;
 use super::routes::{
     amendments, audit, clients, contents, events, jobs, links, openings, operations, patient_index, sessions,
-    transactions,
+    transactions, uploads,
 };
+use super::tus::introduce;
 use super::{browsers, openapi};
 use crate::gateway::Gateway;
 use crate::telemetry::{SPANS, continue_trace};
@@ -41,6 +42,8 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
     OpenApiRouter::with_openapi(openapi::outline())
         .routes(routes!(links::publish))
         .routes(routes!(amendments::propose))
+        .routes(routes!(uploads::begin))
+        .routes(routes!(uploads::progress, uploads::proceed, uploads::abandon))
         .routes(routes!(openings::open))
         .routes(routes!(openings::content))
         .routes(routes!(audit::of_patient))
@@ -81,6 +84,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(Extension(Arc::new(LatestReadiness::default())))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), limit))
         .layer(gateway.origins.layer())
+        .layer(axum::middleware::from_fn_with_state(gateway.max_record_bytes, introduce))
         .layer(browsers::compression())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))

@@ -12,6 +12,7 @@ pub(crate) mod operations;
 pub(crate) mod patient_index;
 pub(crate) mod sessions;
 pub(crate) mod transactions;
+pub(crate) mod uploads;
 
 use fabric_contract::CallError;
 use healthchain_interface::{PageLimit, PageToken};

@@ -84,7 +84,7 @@ pub async fn will_amend(
     idempotency_key: &str,
     draft: &Draft,
 ) -> Result<(AmendmentId, Sealing), Failure> {
-    require_known_for(gateway, member, Permission::AmendLink).await?;
+    require_known_for(gateway, member, &[Permission::AmendLink]).await?;
     let contract = gateway.own_contract();
     let link = LinksClient::new(contract.clone()).link(&draft.link).await?;
     Ok((id_of(&member.id, idempotency_key), sealing(contract, link).await?))
@@ -211,20 +211,23 @@ async fn same_proposal(
     draft: &Draft,
     bytes: RecordBytes,
 ) -> Result<Proposed, Failure> {
+    require_facts(gateway, &amendment, draft)?;
+    let payload = payload(gateway, &amendment, category).await?;
+    match commits_to(&payload.key, &amendment.version.commitment, bytes).await? {
+        true => Ok(Proposed::Before(amendment)),
+        false => Err(Failure::IdempotencyKeyReused),
+    }
+}
+
+/// Refuses an amendment that is not of this draft.
+pub fn require_facts(gateway: &Gateway, amendment: &Amendment, draft: &Draft) -> Result<(), Failure> {
     let version = &amendment.version;
     let same = amendment.link == draft.link
         && amendment.publisher == gateway.organisation.msp_id
         && version.number == draft.base_version.saturating_add(1)
         && version.content.media_type == draft.media_type
         && amendment.reason == draft.reason;
-    if !same {
-        return Err(Failure::IdempotencyKeyReused);
-    }
-    let payload = payload(gateway, &amendment, category).await?;
-    match commits_to(&payload.key, &version.commitment, bytes).await? {
-        true => Ok(Proposed::Before(amendment)),
-        false => Err(Failure::IdempotencyKeyReused),
-    }
+    if same { Ok(()) } else { Err(Failure::IdempotencyKeyReused) }
 }
 
 /// The payload of a proposed version: from the state as long as it waits, from the ledger once it took effect.

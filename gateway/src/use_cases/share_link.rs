@@ -84,22 +84,22 @@ pub async fn will_share(
     patient: &MemberId,
     category: Category,
 ) -> Result<(LinkId, Vec<Recipient>), Failure> {
-    require_known_for(gateway, member, Permission::PublishLink).await?;
+    require_known_for(gateway, member, &[Permission::PublishLink]).await?;
     let query = RecipientsQuery { patient: patient.clone(), category };
     let recipients = LinksClient::new(gateway.own_contract()).recipients(&query).await?;
     Ok((id_of(&member.id, idempotency_key), recipients))
 }
 
-/// Refuses whom the ledger knows as somebody who has not this permission, asked by the organisation's gateway.
+/// Refuses whom the ledger knows as somebody who has none of these permissions, asked by the organisation's gateway.
 pub(super) async fn require_known_for(
     gateway: &Gateway,
     member: &WalletMember,
-    permission: Permission,
+    permissions: &[Permission],
 ) -> Result<(), Failure> {
     let known = MembersClient::new(gateway.own_contract()).member(&member.id).await?;
-    let authority = Authority::of(known.role, &known.groups, permission);
+    let is_granted = |permission: &Permission| Authority::of(known.role, &known.groups, *permission).is_granted();
     // An agent has its owner's permissions, which the ledger alone knows.
-    let may = known.role == Role::Agent || authority.is_granted();
+    let may = known.role == Role::Agent || permissions.iter().any(is_granted);
     if known.standing == Standing::Active && may {
         return Ok(());
     }
@@ -232,19 +232,28 @@ fn is_unknown_link(refusal: &Refusal) -> bool {
 
 /// Whether the link on the ledger is of this record: the commitment, which needs the content's key, says so.
 async fn same_record(gateway: &Gateway, link: Link, record: Record) -> Result<Shared, Failure> {
-    let first = link.current.number == FIRST
-        && link.publisher == gateway.organisation.msp_id
-        && link.patient == record.patient
-        && link.category == record.category
-        && link.current.content.media_type == record.media_type;
-    if !first {
-        return Err(Failure::IdempotencyKeyReused);
-    }
+    require_facts(gateway, &link, &record.patient, record.category, &record.media_type)?;
     let payload = gateway.own_payload(&link.id, FIRST, link.category).await?;
     match commits_to(&payload.key, &link.current.commitment, record.bytes).await? {
         true => Ok(Shared::Before(link)),
         false => Err(Failure::IdempotencyKeyReused),
     }
+}
+
+/// Refuses a link that is not of a record of these facts, in its first version.
+pub fn require_facts(
+    gateway: &Gateway,
+    link: &Link,
+    patient: &MemberId,
+    category: Category,
+    media_type: &MediaType,
+) -> Result<(), Failure> {
+    let same = link.current.number == FIRST
+        && link.publisher == gateway.organisation.msp_id
+        && link.patient == *patient
+        && link.category == category
+        && link.current.content.media_type == *media_type;
+    if same { Ok(()) } else { Err(Failure::IdempotencyKeyReused) }
 }
 
 /// Whether a commitment is to these bytes.

@@ -247,6 +247,29 @@ async fn publishing_and_opening_for_the_organisation_take_two_signatures_each_an
 }
 
 #[tokio::test]
+async fn an_upload_is_published_by_two_signatures_and_is_done_with_then() {
+    let world = World::new().await;
+    let key = world.hospital.hand_over_key("dr-grey");
+    is_known_as(&world, &key, "clinician", json!({"standing": "active"}));
+    let tus = |method, path: &str| request(&world, method, path).header("tus-resumable", "1.0.0");
+    let begin = tus(Method::POST, "/v1/uploads").header("upload-length", RECORD.len());
+    let begin = begin.header("upload-metadata", format!("filetype {}", STANDARD.encode("text/plain")));
+    let upload = begin.send().await.unwrap().headers()["location"].to_str().unwrap().to_owned();
+    let send = tus(Method::PATCH, &upload).header("upload-offset", 0);
+    let send = send.header("content-type", "application/offset+octet-stream").body(RECORD);
+    assert_eq!(send.send().await.unwrap().status(), 204);
+
+    let path = format!("/v1/links?patient=anna&category=summary&upload={}", upload.rsplit('/').next().unwrap());
+    let publish = || request(&world, Method::POST, &path).header("idempotency-key", "key-1").send();
+    let awaited = to_sign(publish().await.unwrap(), "proposal").await;
+    let (status, link) = answer(sign_both(&world, &awaited, &key).await).await;
+    assert_eq!(status, 201, "{link}");
+    assert_eq!(open(&world, &link, &key).await.text().await.unwrap(), RECORD);
+    assert_eq!(std::fs::read_dir(world.hospital.records()).unwrap().count(), 1);
+    problem(publish().await.unwrap(), 409, "upload-used").await;
+}
+
+#[tokio::test]
 async fn proposing_a_version_takes_two_signatures_and_no_other_role_gets_as_far() {
     let world = World::new().await;
     let key = world.hospital.hand_over_key("dr-grey");

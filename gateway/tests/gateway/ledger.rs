@@ -300,7 +300,8 @@ impl State {
             "Organisations:organisation" => {
                 let msp_id: MspId = argument(arguments, 0);
                 let url = self.gateway_urls.get(&msp_id).map_or("https://localhost:1", String::as_str);
-                answer(&organisation(msp_id, url))
+                let known = self.recipient_of.get(&msp_id).map(|recipient| recipient.key.clone());
+                answer(&organisation(msp_id, url, known))
             }
             "Organisations:custodians" => {
                 let organisation: MspId = argument(arguments, 0);
@@ -658,11 +659,11 @@ pub(crate) fn now() -> LedgerTime {
     LedgerTime::from_milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64)
 }
 
-fn organisation(msp_id: MspId, gateway_url: &str) -> Organisation {
+fn organisation(msp_id: MspId, gateway_url: &str, known: Option<EncryptionKey>) -> Organisation {
     let some_hash = KeyHash::from_bytes(&[7; 32]);
     let public_key = format!("MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE{:A<85}A==", "").parse().unwrap();
     let state = OrganisationState::Active {
-        encryption_key: EncryptionKey { public_key, key_hash: some_hash.clone() },
+        encryption_key: known.unwrap_or(EncryptionKey { public_key, key_hash: some_hash.clone() }),
         gateway_url: gateway_url.parse().unwrap(),
         gateway_key_hash: some_hash,
         entered: now(),

@@ -12,7 +12,11 @@ use super::world::{Twin, World, problem};
 
 /// The hospital's gateway once more, with a new request every two seconds and three at once.
 async fn limited(world: &World) -> Twin {
-    let limits = LimitsConfiguration { requests_per_second: 1.try_into().unwrap(), burst: 3.try_into().unwrap() };
+    let limits = LimitsConfiguration {
+        requests_per_second: 1.try_into().unwrap(),
+        burst: 3.try_into().unwrap(),
+        ..LimitsConfiguration::default()
+    };
     world.hospital.twin(|gateway| gateway.rates = Rates::new(&limits).into()).await
 }
 

@@ -34,6 +34,7 @@ mod sharing;
 mod state;
 mod streaming;
 mod traces;
+mod uploads;
 mod wallet;
 mod wallet_hsm;
 mod world;

@@ -15,10 +15,10 @@ use s3s::service::S3ServiceBuilder;
 
 use super::world::World;
 
-const SECRET: &str = "not-a-secret-in-a-test";
+pub(crate) const SECRET: &str = "not-a-secret-in-a-test";
 
 /// Serves a folder, and gives the store in the bucket `records` as a configuration names it.
-async fn store(folder: &Path, secret: &str) -> ObjectRecords {
+pub(crate) async fn store(folder: &Path, secret: &str) -> ObjectRecords {
     std::fs::create_dir_all(folder.join("records")).unwrap();
     let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).unwrap());
     service.set_auth(SimpleAuth::from_single("hospital", SECRET));

@@ -345,6 +345,7 @@ impl Draft {
             state,
             under_way: TaskTracker::new(),
             rates: Arc::new(Rates::new(&LimitsConfiguration::default())),
+            uploads: LimitsConfiguration::default().of_uploads(),
             origins: Origins::default(),
             development: (self.msp_id.as_str() == "PayerMSP").then(|| NOTICE.to_owned()),
         });

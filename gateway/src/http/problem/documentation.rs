@@ -28,12 +28,17 @@ macro_rules! documented {
 
 documented! {
     /// Of `POST /v1/links`.
-    PublishProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
+    PublishProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY UPLOADS LEDGER LEDGER_WRITE RECORDS;
         UnknownCaller MemberSuspended MemberRetired NotPermitted UnknownPatient EnvelopeMissing EnvelopeNotWanted LinkExists;
     /// Of `POST /v1/links/{link}/amendments`.
-    AmendProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY LEDGER LEDGER_WRITE RECORDS;
+    AmendProblems: CALLER MEMBER_CALLER QUERY REPETITION RECORD_BODY UPLOADS LEDGER LEDGER_WRITE RECORDS;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownLink LinkWithdrawn LinkErased
         AmendmentExists AmendmentConflict TooManyAmendments TooManyVersions EnvelopeMissing EnvelopeNotWanted;
+    /// Of `POST /v1/uploads`.
+    NewUploadProblems: CALLER MEMBER_CALLER TUS UPLOADS RECORD_BODY LEDGER;
+        UnknownCaller MemberSuspended MemberRetired NotPermitted;
+    /// Of `/v1/uploads/{upload}`.
+    UploadProblems: CALLER MEMBER_CALLER TUS UPLOADS RECORDS STATE; ;
     /// Of both audit trails.
     AuditProblems: CALLER MEMBER_CALLER QUERY LEDGER LEDGER_WRITE;
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading

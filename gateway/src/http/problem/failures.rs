@@ -10,6 +10,7 @@ use crate::failure::{Failure, Lock};
 use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
 use crate::use_cases::patient_index::IndexRefusal;
+use crate::use_cases::upload::UploadRefusal;
 
 impl From<Failure> for Problem {
     /// The inside message goes to the log, never to the caller.
@@ -40,11 +41,13 @@ fn problem(failure: Failure) -> Problem {
         Failure::EnvelopeNotYetSealed => ENVELOPE_NOT_YET_SEALED.into(),
         Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
         Failure::RecordEmpty => RECORD_EMPTY.into(),
+        Failure::RecordDigest => RECORD_DIGEST_MISMATCH.into(),
         Failure::RecordTooLarge(limit) => Problem::new(RECORD_TOO_LARGE).because(format_args!("at most {limit} bytes")),
         Failure::RecordBroken(reason) => Problem::new(MALFORMED_BODY).because(reason),
         Failure::Records(RecordsError::Lost) => RECORD_LOST.into(),
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
         Failure::Index(refusal) => index(refusal).into(),
+        Failure::Upload(refusal) => upload(refusal),
         Failure::State(_) => STATE_UNAVAILABLE.into(),
         Failure::Contents(error) => contents(error),
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
@@ -124,6 +127,22 @@ fn index(refusal: IndexRefusal) -> Kind {
         IndexRefusal::OfAnotherPatient => IDENTIFIER_OF_ANOTHER_PATIENT,
         IndexRefusal::NotAPatient => NOT_A_PATIENT,
         IndexRefusal::Unknown => IDENTIFIER_UNKNOWN,
+    }
+}
+
+fn upload(refusal: UploadRefusal) -> Problem {
+    match refusal {
+        UploadRefusal::Unknown => UPLOAD_UNKNOWN.into(),
+        UploadRefusal::At(received) => Problem::new(UPLOAD_ELSEWHERE).because(format_args!("it has {received} bytes")),
+        UploadRefusal::BeyondLength(length) => {
+            Problem::new(UPLOAD_BEYOND_LENGTH).because(format_args!("it has {length} bytes"))
+        }
+        UploadRefusal::Checksum => CHECKSUM_MISMATCH.into(),
+        UploadRefusal::Incomplete(received, length) => {
+            Problem::new(UPLOAD_INCOMPLETE).because(format_args!("it has {received} of {length} bytes"))
+        }
+        UploadRefusal::Used => UPLOAD_USED.into(),
+        UploadRefusal::Quota => UPLOADS_TOO_MANY.into(),
     }
 }
 

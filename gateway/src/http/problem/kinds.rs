@@ -231,10 +231,42 @@ kinds! {
         "Send the record's bytes as they are, with their own media type as Content-Type; forms are not taken."
     RECORD_TOO_LARGE 413 "record-too-large"
         "The record is larger than this gateway takes."
+    RECORD_DIGEST_MISMATCH 400 "record-digest-mismatch"
+        "The record is not what Repr-Digest is of; it was not published: send it again."
     RECORD_EMPTY 400 "record-empty"
         "The body is empty: send the record's bytes."
     RECIPIENT_KEY_UNUSABLE 502 "recipient-key-unusable"
         "The ledger names a recipient whose encryption key cannot be used: ask that organisation's administrator."
+}
+
+kinds! {
+    /// What a route of uploads may answer besides.
+    UPLOADS:
+    UPLOAD_UNKNOWN 404 "upload-unknown"
+        "You have no such upload, or it is past its time: begin another."
+    UPLOAD_ELSEWHERE 409 "upload-elsewhere"
+        "The upload has not come to where you go on, or somebody else goes on with it: ask by HEAD how far it has come, and go on there."
+    UPLOAD_BEYOND_LENGTH 413 "upload-beyond-length"
+        "That is more than the upload was announced to have: nothing of what goes beyond is kept."
+    UPLOAD_USED 409 "upload-used"
+        "The upload was published already, by a request with another Idempotency-Key: begin another."
+    UPLOAD_INCOMPLETE 409 "upload-incomplete"
+        "The upload is not whole yet: send the rest first."
+    UPLOADS_TOO_MANY 409 "uploads-too-many"
+        "You have as many uploads under way, or as many bytes of them, as one member may: publish or delete one."
+    CHECKSUM_MISMATCH 460 "checksum-mismatch"
+        "What arrived is not what its checksum is of; nothing of it was kept: send it again."
+}
+
+kinds! {
+    /// What a request of the tus protocol may be refused for.
+    TUS:
+    TUS_VERSION 412 "tus-version"
+        "Send Tus-Resumable: 1.0.0; it is the one version of the protocol that is spoken here."
+    TUS_HEADER 400 "tus-header"
+        "A header that the tus protocol asks for is missing or is not as the protocol writes it."
+    TUS_MEDIA_TYPE 415 "tus-media-type"
+        "Send the next bytes with the Content-Type application/offset+octet-stream."
 }
 
 kinds! {
@@ -353,6 +385,8 @@ pub const ALL: &[&[Kind]] = &[
     LIMITS,
     EVENTS,
     RECORD_BODY,
+    UPLOADS,
+    TUS,
     LEDGER,
     LEDGER_WRITE,
     STATE,

@@ -96,8 +96,8 @@ async fn tell(gateway: &Gateway, member: &WalletMember, outcome: Outcome) -> Res
         Outcome::Answered(how, answer) => match telling(&how)? {
             Telling::Line { method, path, named, uri } => resources::tell(&method, &path, &named, &uri, answer),
             Telling::Opening => openings::tell(gateway, member, &answer).await,
-            Telling::Publication => links::tell(&answer),
-            Telling::Amendment => amendments::tell(&answer),
+            Telling::Publication { upload } => links::tell(gateway, upload.as_ref(), &answer).await,
+            Telling::Amendment { upload } => amendments::tell(gateway, upload.as_ref(), &answer).await,
         },
     }
 }
