@@ -5,7 +5,6 @@
 //! all in one process).
 
 mod chain;
-mod collector;
 mod dishonest;
 mod forged;
 mod peers;
@@ -13,7 +12,6 @@ mod person;
 mod world;
 
 pub use chain::Chain;
-pub use collector::Collector;
 pub use dishonest::{DISHONEST_FUNCTION, serve_dishonestly};
 pub use forged::Forged;
 pub use person::{Answer, Person, sha256, until};

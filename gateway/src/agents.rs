@@ -210,7 +210,7 @@ impl<L: Listener> Listening<L> {
     /// What cannot succeed later is said, and passed: it shall not hold up what comes after it.
     async fn hand_over(&self, post: &Post, event: &LedgerEvent) -> Result<(), Halt> {
         match self.0.deal_with(post, event).await {
-            Err(Halt::Failed(failure)) if !is_passing(&failure) => {
+            Err(Halt::Failed(failure)) if !failure.is_passing() => {
                 post.count("failed");
                 let transaction = event.entry.transaction.as_str();
                 tracing::error!(agent = L::NAME, transaction, %failure, "the agent could not deal with an event");
@@ -219,11 +219,6 @@ impl<L: Listener> Listening<L> {
             dealt_with => dealt_with,
         }
     }
-}
-
-/// Whether the same may succeed later.
-fn is_passing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Ledger(_) | Failure::State(_) | Failure::Records(_))
 }
 
 /// A refusal of the agent itself is told from one of what it asked for.

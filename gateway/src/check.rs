@@ -10,7 +10,7 @@ use crate::contents::https::HttpsContents;
 use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
 use crate::records::Records as _;
-use crate::server::{StartError, assemble, open_state, own_signer};
+use crate::server::{StartError, assemble, open_state};
 use crate::tls::{OwnCertificate, Trust};
 use crate::wallet::folder::FolderWallet;
 use crate::wallet::key_store::KeyStore;
@@ -104,7 +104,7 @@ fn encryption_key(configuration: &Configuration) -> Result<String, StartError> {
 }
 
 fn signer(configuration: &Configuration) -> Result<SigningIdentity, StartError> {
-    own_signer(configuration, &KeyStore::open(&configuration.wallet)?)
+    Ok(KeyStore::open(&configuration.wallet)?.own_signer(configuration)?)
 }
 
 fn contents(configuration: &Configuration) -> Result<String, StartError> {

@@ -67,7 +67,7 @@ async fn handle(gateway: &Gateway, notice: &Notice) {
             Ok(Sealing::TooLate) => return tracing::info!(transaction, "the opening is too old for an envelope"),
             Ok(Sealing::Added(_)) => return tracing::info!(transaction, "envelope added"),
             Ok(Sealing::NotWanted(code)) => return tracing::info!(transaction, %code, "envelope not wanted any more"),
-            Err(error) if attempt < TRIES && is_passing(&error) => {
+            Err(error) if attempt < TRIES && (error.is_passing() || matches!(error, Failure::Refused(_))) => {
                 tracing::debug!(transaction, %error, attempt, "sealing an envelope failed; trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 2;
@@ -75,11 +75,6 @@ async fn handle(gateway: &Gateway, notice: &Notice) {
             Err(error) => return tracing::error!(transaction, %error, "an envelope could not be sealed"),
         }
     }
-}
-
-/// Whether the same may succeed later.
-fn is_passing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Ledger(_) | Failure::Refused(_))
 }
 
 /// Why the custodian stopped reading.

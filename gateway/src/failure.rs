@@ -50,6 +50,9 @@ pub enum Failure {
     /// The record that is published is not what its digest is of.
     #[error("the record is not what its digest is of")]
     RecordDigest,
+    /// The device that holds the encryption key does not answer.
+    #[error("the encryption key's device does not answer")]
+    KeyUnavailable,
     /// The record that is published has no bytes.
     #[error("the record is empty")]
     RecordEmpty,
@@ -97,6 +100,13 @@ pub enum Failure {
     /// Something that should not be able to fail did.
     #[error("internal: {0}")]
     Internal(String),
+}
+
+impl Failure {
+    /// Whether the same may succeed later, with nothing changed by whoever asks.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Ledger(_) | Self::State(_) | Self::Records(_) | Self::KeyUnavailable)
+    }
 }
 
 /// Why a content is not given to another organisation's gateway.

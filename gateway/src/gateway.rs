@@ -21,9 +21,10 @@ use crate::http::rates::Rates;
 use crate::http::streams::Streams;
 use crate::ledger::{Contract, Ledger};
 use crate::records::Records;
-use crate::sealing::{DecryptionKey, EnvelopeContext};
+use crate::sealing::{DecryptionKey, EnvelopeContext, SealingError};
 use crate::state::State;
 use crate::tls::Trust;
+use crate::use_cases::busy;
 use crate::use_cases::upload::UploadLimits;
 use crate::wallet::Wallet;
 
@@ -146,7 +147,7 @@ impl Gateway {
         category: Category,
     ) -> Result<Payload, Failure> {
         let envelope = LinksClient::new(self.own_contract()).custodian_envelope(link, &version).await?;
-        unseal(self.organisation.encryption_key.as_ref(), &envelope, link, version, category)
+        unseal(Arc::clone(&self.organisation.encryption_key), envelope, link.clone(), version, category).await
     }
 }
 
@@ -156,21 +157,30 @@ pub(crate) fn content_url(mut gateway: Url, link: &LinkId, version: u32) -> Url 
     gateway
 }
 
-/// Opens an envelope of a link's version with a key.
-pub(crate) fn unseal(
-    key: &dyn DecryptionKey,
-    envelope: &Envelope,
-    link: &LinkId,
+/// Opens an envelope of a link's version with a key. The key may lie in a device, which takes its time.
+pub(crate) async fn unseal(
+    key: Arc<dyn DecryptionKey>,
+    envelope: Envelope,
+    link: LinkId,
     version: u32,
     category: Category,
 ) -> Result<Payload, Failure> {
-    let context = EnvelopeContext {
-        link: link.as_str(),
-        version,
-        category: category.as_str(),
-        recipient_key_hash: envelope.recipient_key_hash.as_str(),
-    };
-    let sealed = STANDARD.decode(envelope.sealed.as_str()).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
-    let payload = key.unseal(&context, &sealed).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
-    Payload::from_bytes(&payload).map_err(|_| Failure::EnvelopeDoesNotOpen)
+    busy(move || {
+        let context = EnvelopeContext {
+            link: link.as_str(),
+            version,
+            category: category.as_str(),
+            recipient_key_hash: envelope.recipient_key_hash.as_str(),
+        };
+        let sealed = STANDARD.decode(envelope.sealed.as_str()).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
+        let payload = key.unseal(&context, &sealed).map_err(|error| match error {
+            SealingError::DeviceUnavailable => Failure::KeyUnavailable,
+            SealingError::NotAPublicKey
+            | SealingError::NotAPrivateKey
+            | SealingError::DoesNotOpen
+            | SealingError::Failed => Failure::EnvelopeDoesNotOpen,
+        })?;
+        Payload::from_bytes(&payload).map_err(|_| Failure::EnvelopeDoesNotOpen)
+    })
+    .await
 }

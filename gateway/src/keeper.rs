@@ -103,7 +103,7 @@ async fn handle(gateway: &Gateway, notice: &Notice) -> Result<(), Failure> {
         _ => Ok(()),
     };
     match handled {
-        Err(failure @ (Failure::Ledger(_) | Failure::Records(_) | Failure::State(_))) => Err(failure),
+        Err(failure) if failure.is_passing() => Err(failure),
         Err(failure) => {
             tracing::error!(transaction = %notice.position.transaction, %failure, "an event was not dealt with");
             Ok(())

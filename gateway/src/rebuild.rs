@@ -4,7 +4,7 @@ use crate::configuration::Configuration;
 use crate::custodian;
 use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
-use crate::server::{StartError, open_state, own_signer};
+use crate::server::{StartError, open_state};
 use crate::state::{State, StateError, checkpoint, patient_index};
 use crate::wallet::key_store::KeyStore;
 
@@ -22,7 +22,7 @@ pub struct Outcome {
 /// Rebuilds the state that the configuration names. Nothing that is there is lost by it.
 pub async fn rebuild(configuration: &Configuration) -> Result<Vec<Outcome>, StartError> {
     let state = open_state(configuration).await?;
-    let own = own_signer(configuration, &KeyStore::open(&configuration.wallet)?)?;
+    let own = KeyStore::open(&configuration.wallet)?.own_signer(configuration)?;
     let height = FabricLedger::connect(configuration)?.height(&own).await;
     let height = height.map_err(|failure| StartError::Peer(failure.to_string()))?;
     let outcomes = outcomes(&state, height).await;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use fabric_msp::{Certificate, SigningError, SigningIdentity};
 use healthchain_rules::MspId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents;
 use crate::callers::{Callers, CallersError, Pace};
-use crate::configuration::{Configuration, ConfigurationError, PlaceError, read};
+use crate::configuration::{Configuration, ConfigurationError, PlaceError};
 use crate::contents::https::HttpsContents;
 use crate::custodian;
 use crate::events::hub::Hub;
@@ -182,7 +181,7 @@ pub(crate) async fn assemble(
     let identity = &configuration.identity;
     let msp_id: MspId = configuration.msp_id.parse()?;
     let state = open_state(configuration).await?;
-    let signer = own_signer(configuration, keys)?.into();
+    let signer = keys.own_signer(configuration)?.into();
     let ledger: Arc<dyn Ledger> = Arc::new(FabricLedger::connect(configuration)?);
     Ok(Gateway {
         callers: Arc::new(Callers::new(
@@ -214,13 +213,6 @@ pub(crate) async fn assemble(
         origins: Origins::new(&configuration.cors),
         development: configuration.development.clone(),
     })
-}
-
-/// The identity with which the gateway itself calls the ledger.
-pub(crate) fn own_signer(configuration: &Configuration, keys: &KeyStore) -> Result<SigningIdentity, StartError> {
-    let identity = &configuration.identity;
-    let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
-    Ok(keys.signer(&configuration.msp_id, certificate, &identity.key)?)
 }
 
 pub(crate) async fn open_state(configuration: &Configuration) -> Result<State, StartError> {

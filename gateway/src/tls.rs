@@ -117,12 +117,12 @@ enum Members {
 }
 
 /// Whose a trusted certificate is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
     /// Issued by this organisation's own authority; which member it is bound to, the wallet knows.
     Member,
     /// The gateway of another organisation, by MSP id.
-    Gateway(&'a str),
+    Gateway(String),
 }
 
 /// Why a certificate does not count.
@@ -172,7 +172,7 @@ impl Trust {
     }
 
     /// Whose this chain (leaf first) is, at this time.
-    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Holder<'_>, Distrust> {
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Holder, Distrust> {
         let [leaf, intermediates @ ..] = chain else { return Err(Distrust::NotTrusted) };
         let members = match &self.members {
             Members::Issued(verifier) => Arc::clone(verifier),
@@ -184,7 +184,7 @@ impl Trust {
         };
         for (msp_id, gateways) in &self.gateways {
             match verify(gateways, leaf, intermediates, now) {
-                Ok(()) if is_gateway(leaf) => return Ok(Holder::Gateway(msp_id)),
+                Ok(()) if is_gateway(leaf) => return Ok(Holder::Gateway(msp_id.clone())),
                 Ok(()) => return Err(Distrust::NotTrusted),
                 Err(Distrust::OutsideItsPeriod) => distrust = Distrust::OutsideItsPeriod,
                 Err(Distrust::NotTrusted | Distrust::Revoked) => {}

@@ -61,6 +61,8 @@ fn distance(one: LedgerTime, other: LedgerTime) -> Duration {
 }
 
 /// Runs work that keeps a processor busy where it does not hold up other requests.
-async fn busy<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn busy<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Failure::Internal(error.to_string())))
 }

@@ -68,9 +68,9 @@ impl WalletMember {
     }
 
     /// Opens envelopes on the member's behalf, if the key is here.
-    pub fn encryption_key(&self) -> Option<&dyn DecryptionKey> {
+    pub fn encryption_key(&self) -> Option<&Arc<dyn DecryptionKey>> {
         match &self.keys {
-            Keys::Here { encryption_key, .. } => Some(encryption_key.as_ref()),
+            Keys::Here { encryption_key, .. } => Some(encryption_key),
             Keys::Elsewhere(_) => None,
         }
     }

@@ -1,20 +1,26 @@
 //! What an operator sees of a gateway, and what nobody sees.
 
+#[path = "../../../gateway/tests/gateway/collector.rs"]
+mod collector;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use healthchain_end_to_end::{Collector, Person, World, until};
+use healthchain_end_to_end::{Person, World, until};
 use healthchain_rules::OrganisationKind;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
+use self::collector::Collector;
+
 const RECORD: &[u8] = br#"{"resourceType":"Observation"}"#;
 const DASHBOARD: &str = include_str!("../../../docs/grafana/healthchain.json");
 /// A trace that a caller began.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
 
 crate::promises![STOPPING_PARTS:
     a_trace_leads_to_each_stage_of_the_transaction_and_every_metric_of_the_dashboard_is_there,
@@ -85,7 +91,7 @@ async fn a_trace_leads_to_each_stage_of_the_transaction_and_every_metric_of_the_
     let published = hospital.request(reqwest::Method::POST, &path, |request| {
         let request = request.header("Idempotency-Key", Uuid::new_v4().to_string()).body(RECORD.to_vec());
         let request = request.header("Content-Type", "application/fhir+json");
-        request.header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"))
+        request.header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
     });
     let link = published.await.link();
 
@@ -99,6 +105,7 @@ async fn a_trace_leads_to_each_stage_of_the_transaction_and_every_metric_of_the_
         missing.map_or(Ok(()), |stage| Err(format!("no {stage} in {paths:#?}")))
     })
     .await;
+    assert!(collector.has_child_of(CALLER), "the caller's own span is not the parent");
     for personal in [patient.id().as_str(), hospital.id().as_str(), link.as_str()] {
         assert!(!collector.text().contains(personal), "{personal} is in a trace");
     }

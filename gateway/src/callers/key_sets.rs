@@ -8,7 +8,7 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, MutexGuard, RwLock};
 use url::Url;
 
 use super::jwt::fits;
@@ -97,10 +97,17 @@ impl KeySet {
     /// The key of this id for this algorithm; none if there is none.
     pub(super) async fn key(&self, id: &str, algorithm: Algorithm) -> Result<Option<Jwk>, KeysUnavailable> {
         let (found, age) = self.held(id, algorithm).await;
-        if found.is_some() && age.is_some_and(|age| age < self.pace.usual) {
+        let is_younger_than = |limit| found.is_some() && age.is_some_and(|age| age < limit);
+        if is_younger_than(self.pace.usual) {
             return Ok(found);
         }
-        let failure = self.refresh().await.err();
+        let tried = match self.tried.try_lock() {
+            Ok(tried) => tried,
+            // A provider that does not answer holds up one caller at a time, not all of them.
+            Err(_) if is_younger_than(self.pace.most) => return Ok(found),
+            Err(_) => self.tried.lock().await,
+        };
+        let failure = self.refresh(tried).await.err();
         let (found, age) = self.held(id, algorithm).await;
         match (age, failure) {
             (Some(age), _) if age < self.pace.most => Ok(found),
@@ -116,8 +123,7 @@ impl KeySet {
     }
 
     /// Fetches the keys, unless that was tried a moment ago.
-    async fn refresh(&self) -> Result<(), KeysUnavailable> {
-        let mut tried = self.tried.lock().await;
+    async fn refresh(&self, mut tried: MutexGuard<'_, Option<Instant>>) -> Result<(), KeysUnavailable> {
         if tried.is_some_and(|at| at.elapsed() < self.pace.least) {
             return Ok(());
         }

@@ -17,17 +17,20 @@ pub enum Act {
     Search,
 }
 
+/// Lists whose names are not in the plural.
+const LISTS: [&str; 3] = ["audit", "accounting", "consent-history"];
+
 impl Act {
     const ALL: [(Self, char); 5] =
         [(Self::Create, 'c'), (Self::Read, 'r'), (Self::Update, 'u'), (Self::Delete, 'd'), (Self::Search, 's')];
 
     /// What a request of this method to this route (with its parameters in braces) does. Opening is reading, although it is a POST, for
-    /// the ledger commits it; a search for what must not stand in an address is a POST, too.
+    /// the ledger commits it; a search for what must not stand in an address is a POST, too. Lists are called by plural nouns.
     pub fn of(method: &str, route: &str) -> Self {
         let last = route.rsplit('/').next().unwrap_or_default();
         match method {
-            "GET" | "HEAD" | "OPTIONS" if last.starts_with('{') || last == "me" => Self::Read,
-            "GET" | "HEAD" | "OPTIONS" => Self::Search,
+            "GET" | "HEAD" | "OPTIONS" if last.ends_with('s') || LISTS.contains(&last) => Self::Search,
+            "GET" | "HEAD" | "OPTIONS" => Self::Read,
             "PUT" | "PATCH" => Self::Update,
             "DELETE" => Self::Delete,
             _ if last == "openings" => Self::Read,
@@ -125,6 +128,9 @@ mod tests {
         for (method, route, letter) in [
             ("GET", "/v1/links/{link}", 'r'),
             ("GET", "/v1/me", 'r'),
+            ("GET", "/v1/openings/{opening}/content", 'r'),
+            ("GET", "/v1/links/{link}/erasure-receipt", 'r'),
+            ("GET", "/v1/patients/{patient}/audit", 's'),
             ("GET", "/v1/patients/{patient}/links", 's'),
             ("HEAD", "/v1/organisations", 's'),
             ("POST", "/v1/links/{link}/openings", 'r'),

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Attempt, HsmError};
 use crate::configuration::Pkcs11Configuration;
+use crate::file_stamp::FileStamp;
 
 /// Idle sessions beyond this many are closed: a token has only so many.
 const KEPT: usize = 8;
@@ -21,6 +22,8 @@ pub(super) struct Sessions {
     token: String,
     pin_file: PathBuf,
     idle: Mutex<Vec<Session>>,
+    /// The PIN file whose PIN the token refused.
+    refused: Mutex<Option<FileStamp>>,
 }
 
 impl Sessions {
@@ -36,6 +39,7 @@ impl Sessions {
             token: configuration.token.clone(),
             pin_file: configuration.pin_file.clone(),
             idle: Mutex::default(),
+            refused: Mutex::default(),
         };
         sessions.with(|_| Ok(()))?;
         Ok(sessions)
@@ -75,12 +79,20 @@ impl Sessions {
 
     fn log_in(&self) -> Result<Session, HsmError> {
         let call = |error: Error| HsmError::Call(error.to_string());
+        let pin_file = FileStamp::of(&self.pin_file);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if pin_file.is_some() && *refused == pin_file {
+            return Err(HsmError::Pin(
+                "it was refused before, and is not tried again until the file changes".to_owned(),
+            ));
+        }
         initialize(&self.module).map_err(call)?;
         let session = self.module.open_ro_session(self.slot()?).map_err(call)?;
         match session.login(UserType::User, Some(&self.pin()?)) {
             // One login counts for all of a program's sessions with the token.
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
             Err(error @ Error::Pkcs11(refusal, _)) if is_about_the_pin(&refusal) => {
+                *refused = pin_file;
                 Err(HsmError::Pin(error.to_string()))
             }
             Err(error) => Err(call(error)),

@@ -5,10 +5,10 @@ mod authorization;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
-use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderValue};
 use healthchain_rules::MspId;
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 
 pub(crate) use self::authorization::Authorization;
 use super::listener::Peer;
@@ -52,7 +52,7 @@ impl FromRequestParts<Arc<Gateway>> for GatewayCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Problem> {
-        match judge(peer(parts)?, gateway)? {
+        match judge(&mut parts.extensions, gateway)? {
             Holder::Gateway(msp_id) => msp_id.parse().map(Self).map_err(|_| INTERNAL.into()),
             Holder::Member => Err(NOT_A_GATEWAY.into()),
         }
@@ -70,7 +70,9 @@ impl FromRequestParts<Arc<Gateway>> for Shown {
 impl Shown {
     /// Whether it still names this member: nothing of it has ended or was revoked since.
     pub(crate) async fn still_names(&self, member: &WalletMember, gateway: &Gateway) -> bool {
-        let named = named(&self.0, gateway, Time::Again).await;
+        let mut parts = self.0.clone();
+        parts.extensions.remove::<Judged>();
+        let named = named(&mut parts, gateway, Time::Again).await;
         named.is_ok_and(|named| named.id == member.id)
     }
 }
@@ -83,15 +85,18 @@ enum Time {
 }
 
 /// The member whom all of the request's proofs name.
-async fn named(parts: &Parts, gateway: &Gateway, time: Time) -> Result<Arc<WalletMember>, Problem> {
-    let peer = peer(parts)?;
+async fn named(parts: &mut Parts, gateway: &Gateway, time: Time) -> Result<Arc<WalletMember>, Problem> {
+    let peer = peer(&parts.extensions)?.clone();
     let authorization = Authorization::of(&parts.headers)?;
     if authorization.is_none() {
         refuse_other_sites(parts, gateway)?;
     }
-    let by_certificate = if peer.certificates.is_empty() { None } else { Some(certified(peer, gateway).await?) };
+    let by_certificate = match peer.certificates.first() {
+        Some(leaf) => Some(certified(leaf, judge(&mut parts.extensions, gateway)?, gateway).await?),
+        None => None,
+    };
     let by_token = match &authorization {
-        Some(authorization) => Some(named_by_token(authorization, parts, peer, gateway, time).await?),
+        Some(authorization) => Some(named_by_token(authorization, parts, &peer, gateway, time).await?),
         None => None,
     };
     match (by_certificate, by_token) {
@@ -102,10 +107,9 @@ async fn named(parts: &Parts, gateway: &Gateway, time: Time) -> Result<Arc<Walle
 }
 
 /// The member to whom the TLS client certificate is bound.
-async fn certified(peer: &Peer, gateway: &Gateway) -> Result<Arc<WalletMember>, Problem> {
-    match judge(peer, gateway)? {
+async fn certified(leaf: &CertificateDer<'_>, holder: Holder, gateway: &Gateway) -> Result<Arc<WalletMember>, Problem> {
+    match holder {
         Holder::Member => {
-            let leaf = peer.certificates.first().ok_or(CLIENT_CERTIFICATE_MISSING)?;
             let member = gateway.wallet.holder_of(leaf).await.ok_or(CLIENT_CERTIFICATE_NOT_BOUND)?;
             gateway.callers.require_fit(member.creator().certificate()).map_err(Unproven::from)?;
             Ok(member)
@@ -148,17 +152,29 @@ fn refuse_other_sites(parts: &Parts, gateway: &Gateway) -> Result<(), Kind> {
     if own || gateway.origins.include(&parts.headers) { Ok(()) } else { Err(CROSS_SITE_REQUEST) }
 }
 
-fn peer(parts: &Parts) -> Result<&Peer, Kind> {
-    parts.extensions.get::<ConnectInfo<Peer>>().map(|info| &info.0).ok_or(INTERNAL)
+fn peer(request: &Extensions) -> Result<&Peer, Kind> {
+    request.get::<ConnectInfo<Peer>>().map(|info| &info.0).ok_or(INTERNAL)
 }
 
-fn judge<'a>(peer: &Peer, gateway: &'a Gateway) -> Result<Holder<'a>, Kind> {
-    if peer.certificates.is_empty() {
-        return Err(CLIENT_CERTIFICATE_MISSING);
+/// What a request's client certificate was found to be worth.
+#[derive(Clone)]
+struct Judged(Result<Holder, Kind>);
+
+/// Whose the request's client certificate is. It is judged with each request, and once.
+pub(crate) fn judge(request: &mut Extensions, gateway: &Gateway) -> Result<Holder, Kind> {
+    if let Some(Judged(found)) = request.get() {
+        return found.clone();
     }
-    gateway.trust.judge(&peer.certificates, UnixTime::now()).map_err(|distrust| match distrust {
-        Distrust::OutsideItsPeriod => CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD,
-        Distrust::Revoked => CLIENT_CERTIFICATE_REVOKED,
-        Distrust::NotTrusted => CLIENT_CERTIFICATE_NOT_TRUSTED,
-    })
+    let peer = peer(request)?;
+    let found = if peer.certificates.is_empty() {
+        Err(CLIENT_CERTIFICATE_MISSING)
+    } else {
+        gateway.trust.judge(&peer.certificates, UnixTime::now()).map_err(|distrust| match distrust {
+            Distrust::OutsideItsPeriod => CLIENT_CERTIFICATE_OUTSIDE_ITS_PERIOD,
+            Distrust::Revoked => CLIENT_CERTIFICATE_REVOKED,
+            Distrust::NotTrusted => CLIENT_CERTIFICATE_NOT_TRUSTED,
+        })
+    };
+    request.insert(Judged(found.clone()));
+    found
 }

@@ -18,8 +18,8 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use healthchain_rules::MemberId;
-use rustls::pki_types::UnixTime;
 
+use super::caller::judge;
 use super::listener::Peer;
 use super::problem::{Problem, TOO_MANY_REQUESTS};
 use crate::configuration::LimitsConfiguration;
@@ -96,9 +96,9 @@ impl Rates {
 /// recognised.
 pub(crate) async fn limit(State(gateway): State<Arc<Gateway>>, mut request: Request, next: Next) -> Response {
     let note = Note::default();
-    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| &info.0);
-    let is_trusted = |peer: &&Peer| gateway.trust.judge(&peer.certificates, UnixTime::now()).is_ok();
-    let stranger = peer.filter(|peer| !is_trusted(peer)).map(|peer| peer.address.ip());
+    let is_stranger = judge(request.extensions_mut(), &gateway).is_err();
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    let stranger = peer.filter(|_| is_stranger).map(|peer| peer.0.address.ip());
     let token = request.headers().contains_key("authorization");
     let counted = match stranger {
         // A token is judged as a certificate is; until then the address answers for it.

@@ -4,6 +4,7 @@ use healthchain_rules::MemberId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::{State, StateError};
 
@@ -70,9 +71,8 @@ pub async fn enter(state: &State, entry: &Entry) -> Result<Entered, StateError> 
 
 /// The patient for whom a number stands.
 pub async fn patient_of(state: &State, identifier: &Identifier) -> Result<Option<MemberId>, StateError> {
-    let found = sqlx::query("SELECT patient FROM patient_index WHERE identifier = $1").bind(hash(state, identifier));
-    let Some(row) = found.fetch_optional(state.pool()).await? else { return Ok(None) };
-    row.try_get::<String, _>(0)?.parse().map(Some).map_err(|_| StateError::Damaged)
+    let found = sqlx::query("SELECT patient FROM patient_index WHERE identifier = $1");
+    whose(found.bind(hash(state, identifier)).fetch_optional(state.pool()).await?)
 }
 
 /// A patient's numbers.
@@ -90,15 +90,18 @@ pub async fn of_patient(state: &State, patient: &MemberId) -> Result<Vec<Identif
 
 /// Takes a number out; tells whose it was.
 pub async fn remove(state: &State, identifier: &Identifier) -> Result<Option<MemberId>, StateError> {
-    let whose = patient_of(state, identifier).await?;
-    let delete = sqlx::query("DELETE FROM patient_index WHERE identifier = $1").bind(hash(state, identifier));
-    let deleted = delete.execute(state.pool()).await?.rows_affected() == 1;
-    Ok(whose.filter(|_| deleted))
+    let delete = sqlx::query("DELETE FROM patient_index WHERE identifier = $1 RETURNING patient");
+    whose(delete.bind(hash(state, identifier)).fetch_optional(state.pool()).await?)
 }
 
 /// How many numbers there are.
 pub async fn count(state: &State) -> Result<i64, StateError> {
     Ok(sqlx::query("SELECT COUNT(*) FROM patient_index").fetch_one(state.pool()).await?.try_get(0)?)
+}
+
+fn whose(row: Option<AnyRow>) -> Result<Option<MemberId>, StateError> {
+    let Some(row) = row else { return Ok(None) };
+    row.try_get::<String, _>(0)?.parse().map(Some).map_err(|_| StateError::Damaged)
 }
 
 fn hash(state: &State, identifier: &Identifier) -> String {

@@ -1,5 +1,7 @@
 //! Proposing a link's next version: encrypt and store as it comes, seal, submit. It takes effect when other organisations approve it.
 
+use std::sync::Arc;
+
 use healthchain_interface::{AmendmentsClient, LinksClient, ProposeAmendment, RecipientsQuery};
 use healthchain_rules::{
     Amendment, AmendmentId, AmendmentState, Category, Envelope, Link, LinkId, MediaType, Permission, Reason, Recipient,
@@ -236,7 +238,8 @@ async fn payload(gateway: &Gateway, amendment: &Amendment, category: Category) -
     let kept: Option<Envelope> = records::envelope(&gateway.state, link, &version.content.hash).await?;
     match kept {
         Some(envelope) => {
-            unseal(gateway.organisation.encryption_key.as_ref(), &envelope, link, version.number, category)
+            let key = Arc::clone(&gateway.organisation.encryption_key);
+            unseal(key, envelope, link.clone(), version.number, category).await
         }
         None if matches!(amendment.state, AmendmentState::Activated { .. }) => {
             gateway.own_payload(link, version.number, category).await

@@ -152,7 +152,7 @@ async fn carry_out(
     };
     let (content, commitment) = (content.clone(), commitment.clone());
     let read = async {
-        let payload = payload(gateway, member, &opening, *category, &envelope)?;
+        let payload = payload(gateway, member, &opening, *category, &envelope).await?;
         let source = source(gateway, &opening, *category, &content, &payload).await?;
         let patience = gateway.patience.transfer;
         let reader = Reader { source, key: payload.key.clone(), content: content.clone(), commitment, patience };
@@ -168,17 +168,17 @@ fn after(opening: &Opening, failure: Failure) -> Failure {
     Failure::AfterOpening { opening: opening.transaction.clone(), failure: Box::new(failure) }
 }
 
-fn payload(
+async fn payload(
     gateway: &Gateway,
     member: &WalletMember,
     opening: &Opening,
     category: Category,
     envelope: &Envelope,
 ) -> Result<Payload, Failure> {
-    let keys = [Some(gateway.organisation.encryption_key.as_ref()), member.encryption_key()];
+    let keys = [Some(&gateway.organisation.encryption_key), member.encryption_key()];
     let key = keys.into_iter().flatten().find(|key| key.key_hash() == envelope.recipient_key_hash.as_str());
     let key = key.ok_or(Failure::EnvelopeDoesNotOpen)?;
-    unseal(key, envelope, &opening.link, opening.version, category)
+    unseal(Arc::clone(key), envelope.clone(), opening.link.clone(), opening.version, category).await
 }
 
 /// The envelope that the publisher's gateway seals on the ledger's instruction.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use fabric_client::ca::{CaClient, Revocation};
+use fabric_msp::Certificate;
 use fabric_msp::issue::write_public;
-use fabric_msp::{Certificate, SigningError, SigningIdentity};
 use healthchain_rules::MemberId;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -117,7 +117,8 @@ impl WalletCommand {
             }
             Self::Reenroll { member } => reenroll(configuration, member).await,
             Self::Revoke { member, reason } => {
-                let (authority, own) = (authority(configuration)?, own(configuration)?);
+                let (authority, own) =
+                    (authority(configuration)?, KeyStore::open(&configuration.wallet)?.own_signer(configuration)?);
                 let revocation = Revocation { id: Some(member.as_str().to_owned()), reason, ..Revocation::default() };
                 let revoked = authority.revoke(&own, &revocation).await.map_err(AdmissionError::from)?;
                 Ok(format!(
@@ -152,28 +153,20 @@ fn encrypt(configuration: &Configuration) -> Result<String, CommandError> {
 }
 
 async fn reenroll(configuration: &Configuration, member: Option<MemberId>) -> Result<String, CommandError> {
-    let authority = authority(configuration)?;
+    let (authority, keys) = (authority(configuration)?, KeyStore::open(&configuration.wallet)?);
     let (identity, file) = match &member {
         Some(member) => {
             let folder = configuration.wallet.folder.join(member.as_str());
-            let store = KeyStore::open(&configuration.wallet)?;
-            let Keys::Here { signer, .. } = folder::keys_of(&folder, &configuration.msp_id, &store)? else {
+            let Keys::Here { signer, .. } = folder::keys_of(&folder, &configuration.msp_id, &keys)? else {
                 return Err(RenewalError::KeyElsewhere.into());
             };
             (signer, folder.join(CERTIFICATE))
         }
-        None => (own(configuration)?, configuration.identity.certificate.clone()),
+        None => (keys.own_signer(configuration)?, configuration.identity.certificate.clone()),
     };
     let renewed = renewal::renew(&authority, &identity).await?;
     write_public(&file, renewed.certificate().pem().as_bytes())?;
     Ok(format!("{} holds a new certificate for the same key", file.display()))
-}
-
-fn own(configuration: &Configuration) -> Result<SigningIdentity, CommandError> {
-    let identity = &configuration.identity;
-    let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from);
-    let certificate = certificate.map_err(KeyStoreError::from)?;
-    Ok(KeyStore::open(&configuration.wallet)?.signer(&configuration.msp_id, certificate, &identity.key)?)
 }
 
 fn authority(configuration: &Configuration) -> Result<CaClient, CommandError> {

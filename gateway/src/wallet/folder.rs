@@ -2,7 +2,7 @@
 //! the signing key, `encryption.pem`. Keys in the token are named in `key.toml` instead. A member who keeps the key elsewhere has none
 //! of these.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl FolderWallet {
         let mut members = Members::new();
         for member in member_folders(folder)? {
             let (binding, entry) = load(&member, msp_id, &store)?;
-            members.insert(binding, entry);
+            bind(&mut members, binding, entry)?;
         }
         let state = RwLock::new(State { members, read_at: Instant::now() });
         Ok(Self { folder: folder.to_owned(), msp_id: msp_id.to_owned(), store, state })
@@ -147,15 +147,31 @@ fn read_again(folder: &Path, msp_id: &str, store: &KeyStore, before: &Members) -
         tracing::error!(%error, "the wallet cannot be read");
         Vec::new()
     });
-    let loaded = folders.iter().filter_map(|folder| {
-        if let Some((binding, entry)) = known.get(folder.as_path())
-            && entry.is_as_read()
-        {
-            return Some((**binding, (*entry).clone()));
+    let mut members = Members::new();
+    for folder in &folders {
+        let loaded = match known.get(folder.as_path()) {
+            Some((binding, entry)) if entry.is_as_read() => Ok((**binding, (*entry).clone())),
+            _ => load(folder, msp_id, store),
+        };
+        if let Err(error) = loaded.and_then(|(binding, entry)| bind(&mut members, binding, entry)) {
+            tracing::error!(%error, "a member is passed over");
         }
-        load(folder, msp_id, store).inspect_err(|error| tracing::error!(%error, "a member is passed over")).ok()
-    });
-    loaded.collect()
+    }
+    members
+}
+
+/// Binds a certificate to one member: with a second one, nobody could tell who calls.
+fn bind(members: &mut Members, binding: [u8; 32], entry: Entry) -> Result<(), WalletError> {
+    match members.entry(binding) {
+        hash_map::Entry::Vacant(place) => {
+            place.insert(entry);
+            Ok(())
+        }
+        hash_map::Entry::Occupied(bound) => Err(WalletError::Member {
+            folder: entry.folder,
+            reason: format!("its {BOUND_CERTIFICATE} is bound to {} already", bound.get().folder.display()),
+        }),
+    }
 }
 
 pub(crate) fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError> {
@@ -167,6 +183,7 @@ pub(crate) fn member_folders(folder: &Path) -> Result<Vec<PathBuf>, WalletError>
             folders.push(path);
         }
     }
+    folders.sort();
     Ok(folders)
 }
 
@@ -272,6 +289,23 @@ mod tests {
         assert_eq!(member.encryption_key().unwrap().key_hash(), certificate_key);
         assert!(wallet.holder_of(&certificate[1..]).await.is_none());
         assert!(wallet.holder_of(&[]).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_two_members_starts_no_gateway_and_stays_with_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = wallet(folder.path());
+        let wallet = FolderWallet::open(folder.path(), "HospitalMSP").unwrap();
+        let copy = folder.path().join("zz-top");
+        std::fs::create_dir(&copy).unwrap();
+        for file in [CERTIFICATE, KEY, BOUND_CERTIFICATE] {
+            std::fs::copy(folder.path().join("dr-grey").join(file), copy.join(file)).unwrap();
+        }
+        let error = FolderWallet::open(folder.path(), "HospitalMSP").err().expect("two of one certificate").to_string();
+        assert!(error.contains("zz-top") && error.contains("dr-grey"), "{error}");
+        tokio::time::sleep(REREAD_INTERVAL).await;
+        assert!(wallet.member(&"zz-top".parse().unwrap()).await.is_none());
+        assert_eq!(wallet.holder_of(&certificate).await.unwrap().id.as_str(), "dr-grey");
     }
 
     #[tokio::test]

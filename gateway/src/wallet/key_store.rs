@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fabric_msp::{Certificate, SigningIdentity, key_file};
+use fabric_msp::{Certificate, SigningError, SigningIdentity, key_file};
 use openssl::pkey::{PKey, Private};
 use zeroize::Zeroizing;
 
-use crate::configuration::{ConfigurationError, FileOr, WalletConfiguration, read};
+use crate::configuration::{Configuration, ConfigurationError, FileOr, WalletConfiguration, read};
 use crate::hsm::{Hsm, HsmError, HsmKey, KeyName};
 use crate::sealing::device::DeviceKey;
 use crate::sealing::software::SoftwareKey;
@@ -61,7 +61,7 @@ pub enum KeyStoreError {
     Hsm(#[from] HsmError),
     /// Certificate and key make no identity.
     #[error(transparent)]
-    Signing(#[from] fabric_msp::SigningError),
+    Signing(#[from] SigningError),
     /// The key opens no envelopes.
     #[error(transparent)]
     Sealing(#[from] SealingError),
@@ -89,6 +89,13 @@ impl KeyStore {
     /// A private key in the token.
     pub fn device(&self, name: &KeyName) -> Result<HsmKey, KeyStoreError> {
         Ok(self.hsm.as_ref().ok_or(KeyStoreError::NoToken)?.key(name)?)
+    }
+
+    /// The gateway's own identity.
+    pub fn own_signer(&self, configuration: &Configuration) -> Result<SigningIdentity, KeyStoreError> {
+        let identity = &configuration.identity;
+        let certificate = Certificate::from_pem(read(&identity.certificate)?).map_err(SigningError::from)?;
+        self.signer(&configuration.msp_id, certificate, &identity.key)
     }
 
     /// Joins a certificate and its key.

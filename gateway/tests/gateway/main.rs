@@ -5,6 +5,7 @@ mod agents;
 mod amending;
 mod callers;
 mod clinic_systems;
+mod collector;
 mod connections;
 mod custody;
 mod detached;

@@ -194,6 +194,25 @@ fn a_token_that_was_reset_is_logged_in_to_again() {
 }
 
 #[test]
+fn a_wrong_pin_is_tried_once_and_a_corrected_one_again() {
+    in_a_token("a_wrong_pin_is_tried_once_and_a_corrected_one_again", |token| {
+        let grey = issued();
+        token.import(&grey, "dr-grey", "a1");
+        let signer = signer(&token.open(), &grey, &named("dr-grey")).unwrap();
+        std::fs::write(token.folder.join("pin"), "9999").unwrap();
+        Pkcs11::new(MODULE).unwrap().finalize().unwrap();
+        let first = signer.sign(b"message").unwrap_err().to_string();
+        assert!(!first.contains("not tried again"), "{first}");
+        for _ in 0..20 {
+            let next = signer.sign(b"message").unwrap_err().to_string();
+            assert!(next.contains("not tried again"), "{next}");
+        }
+        std::fs::write(token.folder.join("pin"), PIN).unwrap();
+        assert!(holds(&grey, &signer));
+    });
+}
+
+#[test]
 fn threads_sign_at_once() {
     in_a_token("threads_sign_at_once", |token| {
         let grey = issued();

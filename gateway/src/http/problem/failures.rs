@@ -40,6 +40,7 @@ fn problem(failure: Failure) -> Problem {
         }),
         Failure::EnvelopeNotYetSealed => ENVELOPE_NOT_YET_SEALED.into(),
         Failure::EnvelopeDoesNotOpen => ENVELOPE_DOES_NOT_OPEN.into(),
+        Failure::KeyUnavailable => ENCRYPTION_KEY_UNAVAILABLE.into(),
         Failure::RecordEmpty => RECORD_EMPTY.into(),
         Failure::RecordDigest => RECORD_DIGEST_MISMATCH.into(),
         Failure::RecordTooLarge(limit) => Problem::new(RECORD_TOO_LARGE).because(format_args!("at most {limit} bytes")),

@@ -305,6 +305,8 @@ kinds! {
     RECORDS:
     RECORD_STORE_UNAVAILABLE 503 "record-store-unavailable" after 5
         "The organisation's record store failed: try again, and tell its operator."
+    ENCRYPTION_KEY_UNAVAILABLE 503 "encryption-key-unavailable" after 5
+        "The device that holds the encryption key does not answer: try again, and tell the organisation's operator."
 }
 
 kinds! {

@@ -1,3 +1,5 @@
+//! A collector of traces that programs of these tests send to; `end-to-end` has it from here.
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +12,7 @@ use tonic::{Request, Response, Status};
 
 /// A collector of traces (OTLP over gRPC) that keeps what it is sent.
 #[derive(Clone, Default)]
-pub struct Collector(Arc<Mutex<Vec<Span>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<Span>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -26,7 +28,7 @@ impl TraceService for Collector {
 
 impl Collector {
     /// Listens on a free port, until the runtime ends.
-    pub fn listen(&self) -> SocketAddr {
+    pub(crate) fn listen(&self) -> SocketAddr {
         let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).expect("there is a free port");
         let address = incoming.local_addr().expect("a bound socket has an address");
         let service = TraceServiceServer::new(self.clone());
@@ -35,7 +37,7 @@ impl Collector {
     }
 
     /// The spans of a trace (hexadecimal id): of each, the names of those around it and its own, from the outermost.
-    pub fn paths(&self, trace: &str) -> Vec<Vec<String>> {
+    pub(crate) fn paths(&self, trace: &str) -> Vec<Vec<String>> {
         let spans = self.spans().clone().into_iter().filter(|span| hex::encode(&span.trace_id) == trace);
         let spans: HashMap<_, _> = spans.map(|span| (span.span_id.clone(), span)).collect();
         let path = |span: &Span| {
@@ -49,8 +51,13 @@ impl Collector {
         paths
     }
 
+    /// Whether a span (hexadecimal id) has another right within it.
+    pub(crate) fn has_child_of(&self, span: &str) -> bool {
+        self.spans().iter().any(|child| hex::encode(&child.parent_span_id) == span)
+    }
+
     /// Everything that was sent, as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{:?}", self.spans())
     }
 
