@@ -15,15 +15,20 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     for target in chosen {
-        let (until, mut runs) = (Instant::now() + Duration::from_secs(seconds), 0u64);
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let (mut runs, mut longest) = (0u64, (Duration::ZERO, Vec::new()));
         for input in Mutations::of((target.seeds)()).take_while(|_| Instant::now() < until) {
+            let begun = Instant::now();
             if std::panic::catch_unwind(|| (target.run)(&input)).is_err() {
                 eprintln!("{} fails with {}", target.name, hex::encode(input));
                 return ExitCode::FAILURE;
             }
             runs += 1;
+            if begun.elapsed() > longest.0 {
+                longest = (begun.elapsed(), input);
+            }
         }
-        println!("{}: {runs} inputs", target.name);
+        println!("{}: {runs} inputs, the longest took {:.1?}: {}", target.name, longest.0, hex::encode(longest.1));
     }
     ExitCode::SUCCESS
 }

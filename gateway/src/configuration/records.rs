@@ -1,11 +1,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{Certificate, ClientOptions};
+use object_store::{BackoffConfig, Certificate, ClientOptions, RetryConfig};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -81,7 +82,7 @@ impl RecordsConfiguration {
         Ok(match self {
             Self::Folder { path } => ObjectRecords::in_folder(path)?,
             Self::S3 { bucket, prefix, region, endpoint, tls_root, access_key_id, secret_access_key_file } => {
-                let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+                let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry());
                 if let Some(region) = region {
                     builder = builder.with_region(region);
                 }
@@ -102,15 +103,17 @@ impl RecordsConfiguration {
                 ObjectRecords::new(Arc::new(builder.build().map_err(unusable)?), prefix)
             }
             Self::Gcs { bucket, prefix, service_account } => {
-                let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
+                let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retry());
                 if let Some(file) = service_account {
                     builder = builder.with_service_account_path(file.display().to_string());
                 }
                 ObjectRecords::new(Arc::new(builder.build().map_err(unusable)?), prefix)
             }
             Self::Azure { account, container, prefix, access_key_file } => {
-                let mut builder =
-                    MicrosoftAzureBuilder::from_env().with_account(account).with_container_name(container);
+                let mut builder = MicrosoftAzureBuilder::from_env()
+                    .with_account(account)
+                    .with_container_name(container)
+                    .with_retry(retry());
                 if let Some(file) = access_key_file {
                     builder = builder.with_access_key(secret(file)?);
                 }
@@ -187,6 +190,12 @@ fn is_this_machine(endpoint: &Url) -> Result<bool, RecordsError> {
         ("http", true) => Ok(true),
         _ => Err(RecordsError::Unavailable(format!("[records] endpoint must be https://…, but is {endpoint}"))),
     }
+}
+
+/// A caller is told within seconds that the store is not there, and a store that is back is noticed at once.
+fn retry() -> RetryConfig {
+    let backoff = BackoffConfig { max_backoff: Duration::from_secs(1), ..BackoffConfig::default() };
+    RetryConfig { backoff, max_retries: 4, retry_timeout: Duration::from_secs(5) }
 }
 
 fn secret(file: &Path) -> Result<String, RecordsError> {

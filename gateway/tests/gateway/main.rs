@@ -18,6 +18,7 @@ mod node;
 mod open_id;
 mod opening;
 mod operations;
+mod outages;
 mod own_peer;
 mod patient_index;
 mod postgres;

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the tests' own: Debian's programs, a folder of its own, no network. It ends when the tests do, however
 //! they end: it runs beside a shell that waits for the end of its input.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,20 +14,32 @@ use tokio::sync::OnceCell;
 const RUN: &str = r#"
 set -eu
 "$2/initdb" --no-sync --auth trust --username gateway --pgdata "$1/data" >"$1/log" 2>&1
-"$2/postgres" -D "$1/data" -F -c listen_addresses= -c unix_socket_directories="$1" -c max_connections=300 >>"$1/log" 2>&1 &
-server=$!
-cat >/dev/null
-kill -INT "$server"
-wait "$server" || true
+serve() {
+    "$2/postgres" -D "$1/data" -F -c listen_addresses= -c unix_socket_directories="$1" -c max_connections=300 >>"$1/log" 2>&1 &
+    server=$!
+}
+stop() {
+    kill "-$1" "$server" || true
+    wait "$server" || true
+}
+serve "$@"
+while read -r told; do
+    case $told in
+        stop) stop QUIT ;;
+        serve) serve "$@" ;;
+    esac
+done
+stop INT
 rm -rf "$1"
 "#;
 /// PostgreSQL does not run as root.
 const USER: &str = "postgres";
 
-struct Server {
+/// A server with its databases.
+pub(crate) struct Server {
     folder: PathBuf,
-    /// Its standard input is open as long as this process runs.
-    _shell: Child,
+    /// Ends the server when its input does: when this value, or this process, is gone.
+    shell: Child,
     databases: AtomicUsize,
 }
 
@@ -34,15 +47,34 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 
 /// A new, empty database.
 pub(crate) async fn database() -> Place {
-    let server = SERVER.get_or_init(Server::start).await;
-    let name = format!("test_{}", server.databases.fetch_add(1, Ordering::Relaxed));
-    let mut connection = server.connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-    Place::Postgres(server.url(&name).parse().unwrap())
+    SERVER.get_or_init(Server::start).await.database().await
 }
 
 impl Server {
-    async fn start() -> Self {
+    /// A new, empty database.
+    pub(crate) async fn database(&self) -> Place {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let mut connection = self.connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        Place::Postgres(self.url(&name).parse().unwrap())
+    }
+
+    /// Ends the server as a crash would: at once, with what it was doing.
+    pub(crate) fn crash(&mut self) {
+        self.tell("stop");
+    }
+
+    /// Starts it again after [`Server::crash`], without waiting for it.
+    pub(crate) fn start_again(&mut self) {
+        self.tell("serve");
+    }
+
+    fn tell(&mut self, what: &str) {
+        writeln!(self.shell.stdin.as_mut().unwrap(), "{what}").unwrap();
+    }
+
+    /// A server of one's own, ready.
+    pub(crate) async fn start() -> Self {
         sqlx::any::install_default_drivers();
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap().keep();
         let programs = programs();
@@ -57,7 +89,7 @@ impl Server {
         };
         let shell = command.args(["-c", RUN, "sh"]).arg(&folder).arg(&programs).current_dir("/");
         let shell = shell.stdin(Stdio::piped()).spawn().unwrap();
-        let server = Self { folder, _shell: shell, databases: AtomicUsize::new(0) };
+        let server = Self { folder, shell, databases: AtomicUsize::new(0) };
         for _ in 0..600 {
             if server.connect().await.is_ok() {
                 return server;

@@ -474,7 +474,8 @@ async fn uploads_lie_in_s3_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new().await;
     let gateway = Gateway::clone(&world.hospital.gateway);
-    let records = Arc::new(s3::store(folder.path(), s3::SECRET).await);
+    let server = s3::Server::start(folder.path()).await;
+    let records = Arc::new(server.store(s3::SECRET));
     world.hospital.gateway = Arc::new(Gateway { records, ..gateway });
     world.restart_hospital().await;
     let ward = Ward::of(world);
