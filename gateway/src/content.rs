@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::md::Md;
 use openssl::md_ctx::MdCtx;
 use openssl::pkey::PKey;
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
+use openssl::symm::{Cipher, Crypter, Mode};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -21,6 +21,10 @@ const COMMITMENT_LABEL: &[u8] = b"healthchain commitment v1";
 const KEY_BYTES: usize = 32;
 const IV_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
+/// Plain bytes that are encrypted, or decrypted, before they are encoded, or decoded: whole groups of base64, whole blocks of AES.
+const BLOCK_BYTES: usize = 12 << 10;
+/// Base64 of ciphertexts, as fast as they are made.
+const FAST_BASE64: base64_simd::Base64 = base64_simd::URL_SAFE_NO_PAD;
 /// Room for the header (with a media type of at most 128 characters), the nonce and the tag of one JWE, in base64.
 const JWE_HEAD_BYTES: u64 = 512;
 
@@ -89,19 +93,25 @@ impl ContentKey {
         })
     }
 
-    /// The compact JWE with this protected header.
+    /// The compact JWE with this protected header. Encryption and encoding take turns on blocks that stay in the processor's cache.
     fn seal_jwe(&self, header: &[u8], iv: &[u8; IV_BYTES], plain: &[u8]) -> Result<Vec<u8>, ContentError> {
         let mut jwe = String::with_capacity(jwe_bytes(header.len(), plain.len()));
         URL_SAFE_NO_PAD.encode_string(header, &mut jwe);
-        let mut tag = [0; TAG_BYTES];
-        let encrypted =
-            encrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(iv), jwe.as_bytes(), plain, &mut tag).map_err(library)?;
+        let mut cipher = Crypter::new(Cipher::aes_256_gcm(), Mode::Encrypt, &self.0, Some(iv)).map_err(library)?;
+        cipher.aad_update(jwe.as_bytes()).map_err(library)?;
         jwe.push_str("..");
-        for part in [iv.as_slice(), &encrypted, &tag] {
-            URL_SAFE_NO_PAD.encode_string(part, &mut jwe);
-            jwe.push('.');
+        URL_SAFE_NO_PAD.encode_string(iv, &mut jwe);
+        jwe.push('.');
+        let mut encrypted = [0; BLOCK_BYTES];
+        for block in plain.chunks(BLOCK_BYTES) {
+            let length = cipher.update(block, &mut encrypted).map_err(library)?;
+            FAST_BASE64.encode_append(&encrypted[..length], &mut jwe);
         }
-        jwe.pop();
+        cipher.finalize(&mut encrypted).map_err(library)?;
+        let mut tag = [0; TAG_BYTES];
+        cipher.get_tag(&mut tag).map_err(library)?;
+        jwe.push('.');
+        URL_SAFE_NO_PAD.encode_string(tag, &mut jwe);
         Ok(jwe.into_bytes())
     }
 
@@ -118,8 +128,19 @@ impl ContentKey {
         if iv.len() != IV_BYTES || tag.len() != TAG_BYTES {
             return Err(ContentError::NotAJwe);
         }
-        decrypt_aead(Cipher::aes_256_gcm(), &self.0, Some(&iv), protected, &decode(encrypted)?, &tag)
-            .map_err(|_| ContentError::DoesNotOpen)
+        let mut cipher = Crypter::new(Cipher::aes_256_gcm(), Mode::Decrypt, &self.0, Some(&iv)).map_err(library)?;
+        cipher.aad_update(protected).map_err(library)?;
+        cipher.set_tag(&tag).map_err(library)?;
+        let mut plain = Zeroizing::new(vec![0; encrypted.len()]);
+        let (mut length, mut block) = (0, Vec::with_capacity(BLOCK_BYTES));
+        for digits in encrypted.chunks(BLOCK_BYTES / 3 * 4) {
+            block.clear();
+            FAST_BASE64.decode_append(digits, &mut block).map_err(|_| ContentError::NotAJwe)?;
+            length += cipher.update(&block, &mut plain[length..]).map_err(library)?;
+        }
+        cipher.finalize(&mut block).map_err(|_| ContentError::DoesNotOpen)?;
+        plain.truncate(length);
+        Ok(std::mem::take(&mut plain))
     }
 
     /// Commitment to a record's plain bytes: hex HMAC-SHA-256 under a key derived from this one. It binds (one record only
