@@ -44,9 +44,7 @@ impl Load {
                 let request = request.header("idempotency-key", &key).header("content-type", "application/fhir+json");
                 let begun = Instant::now();
                 let (status, body) = answer(request.body(RECORD).send().await.unwrap()).await;
-                let mut longest = self.longest.lock().unwrap();
-                *longest = begun.elapsed().max(*longest);
-                drop(longest);
+                self.took(begun.elapsed());
                 if status == 201 || status == 200 {
                     self.acknowledged.lock().unwrap().push((Instant::now(), text(&body["id"])));
                     break;
@@ -55,6 +53,11 @@ impl Load {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+
+    fn took(&self, time: Duration) {
+        let mut longest = self.longest.lock().unwrap();
+        *longest = time.max(*longest);
     }
 
     /// Waits until something is acknowledged that ended after a moment; gives how long after it.
@@ -109,8 +112,9 @@ async fn outage(world: &World, twin: &Twin, code: &str, away: impl AsyncFnOnce()
 
 #[tokio::test]
 async fn while_postgresql_is_down_each_error_says_so_and_afterwards_nothing_acknowledged_is_lost_or_done_twice() {
-    let (world, server) = (World::new().await, Mutex::new(postgres::Server::start().await));
-    let place = server.lock().unwrap().database().await;
+    let (world, server) = (World::new().await, postgres::Server::start().await);
+    let place = server.database().await;
+    let server = Mutex::new(server);
     let key = StateKey::in_file(&world.hospital.folder.path().join("state.key")).unwrap();
     let state = State::open(&place, key).await.unwrap();
     let twin = world.hospital.twin(|gateway| gateway.state = state).await;
