@@ -16,6 +16,7 @@ mod operations;
 mod organisation;
 mod peer;
 mod records;
+mod replicas;
 #[cfg(test)]
 mod sample;
 mod state;
@@ -44,6 +45,7 @@ pub use self::operations::OperationsConfiguration;
 pub use self::organisation::OtherOrganisation;
 pub use self::peer::PeerConfiguration;
 pub use self::records::RecordsConfiguration;
+pub use self::replicas::ReplicasConfiguration;
 pub use self::state::{PlaceError, StateConfiguration};
 pub use self::telemetry::TelemetryConfiguration;
 pub use self::tls::TlsConfiguration;
@@ -96,6 +98,9 @@ pub struct Configuration {
     /// The other organisations whose gateways are dialled and answered.
     #[serde(default)]
     pub organisations: Vec<OtherOrganisation>,
+    /// Whose records copies are kept of.
+    #[serde(default)]
+    pub replicas: ReplicasConfiguration,
     /// How much one caller may ask for.
     #[serde(default)]
     pub limits: LimitsConfiguration,
@@ -161,6 +166,11 @@ pub enum ConfigurationError {
         "max_record_bytes must be at most 3000000000, as the ledger takes contents of up to 2^32 bytes, but is {0}"
     )]
     MaxRecordBytes(usize),
+    /// `keep_for` names what is not the MSP id of another organisation.
+    #[error(
+        "[replicas] keep_for: {0:?} is not the MSP id of another organisation; it must be one of [[organisations]]"
+    )]
+    KeepFor(String),
     /// `sample_ratio` is no share.
     #[error("[telemetry] sample_ratio must be from 0.0 to 1.0, but is {0}")]
     SampleRatio(f64),
@@ -207,6 +217,10 @@ impl Configuration {
         }
         if content_bytes_at_most(self.max_record_bytes) > LARGEST_CONTENT {
             return Err(ConfigurationError::MaxRecordBytes(self.max_record_bytes));
+        }
+        let is_known = |wanted: &&String| self.organisations.iter().any(|other| other.msp_id == **wanted);
+        if let Some(unknown) = self.replicas.keep_for.iter().find(|wanted| !is_known(wanted)) {
+            return Err(ConfigurationError::KeepFor(unknown.clone()));
         }
         if !(0.0..=1.0).contains(&ratio) {
             return Err(ConfigurationError::SampleRatio(ratio));

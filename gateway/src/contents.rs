@@ -12,15 +12,16 @@ use url::Url;
 /// Bytes of another organisation's content, in order.
 pub type ContentBytes = BoxStream<'static, Result<Bytes, ContentsError>>;
 
-/// One content of another organisation, asked for on the strength of a committed opening.
+/// One content, asked for of another organisation on the strength of a committed opening, or of the ledger's saying that the one
+/// organisation is the other's custodian.
 #[derive(Debug, Clone)]
 pub struct ContentRequest<'a> {
-    /// MSP id of the publisher.
-    pub publisher: &'a str,
-    /// Where the publisher serves it, at its address on the ledger.
+    /// MSP id of the organisation that is asked: the publisher, or a custodian.
+    pub holder: &'a str,
+    /// Where that organisation serves it, at its address on the ledger.
     pub url: &'a Url,
-    /// Transaction id of the opening that permits the transfer.
-    pub opening: &'a str,
+    /// Transaction id of the opening that permits the transfer; none between a publisher and its custodian.
+    pub opening: Option<&'a str>,
     /// Length that the ledger holds for the content, in bytes.
     pub length: u64,
     /// The bytes that are asked for; all of them if none are named.
@@ -37,16 +38,16 @@ pub trait Contents: Send + Sync {
 /// Why another organisation's content could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentsError {
-    /// The publisher is not in this gateway's configuration.
+    /// The organisation is not in this gateway's configuration.
     #[error("{0} is not configured here; add its TLS authority under [[organisations]]")]
     UnknownOrganisation(String),
-    /// The publisher's gateway does not answer, or not as that organisation's gateway.
+    /// The organisation's gateway does not answer, or not as that organisation's gateway.
     #[error("the gateway of {0} cannot be reached: {1}")]
     Unreachable(String, String),
-    /// The publisher's gateway answered, and did not give the content.
+    /// The organisation's gateway answered, and did not give the content.
     #[error("the gateway of {0} refused the content: {1}")]
     Refused(String, String),
-    /// The publisher's gateway does not have the content any more.
+    /// The organisation's gateway does not have the content any more.
     #[error("the gateway of {0} has lost the content")]
     Lost(String),
     /// More bytes came than the ledger holds for the content, or than were asked for.

@@ -124,7 +124,7 @@ pub enum Lock {
     AnotherVersion,
     /// It is too old, or lies in the future.
     TooOld,
-    /// The record is another organisation's.
+    /// The record is another organisation's, and no copy of it is kept here.
     NotThePublisher,
 }
 

@@ -25,6 +25,7 @@ use crate::sealing::{DecryptionKey, EnvelopeContext, SealingError};
 use crate::state::State;
 use crate::tls::Trust;
 use crate::use_cases::busy;
+use crate::use_cases::find_content::Absences;
 use crate::use_cases::upload::UploadLimits;
 use crate::wallet::Wallet;
 
@@ -55,6 +56,8 @@ pub struct Gateway {
     pub records: Arc<dyn Records>,
     /// The other organisations' records.
     pub contents: Arc<dyn Contents>,
+    /// Whose gateways could not be reached a moment ago.
+    pub absences: Arc<Absences>,
     /// What is remembered beside the ledger.
     pub state: State,
     /// Requests that are carried through whether or not their callers still listen.

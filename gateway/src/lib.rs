@@ -24,6 +24,7 @@ pub mod observe;
 pub mod operations;
 pub mod rebuild;
 pub mod records;
+pub mod replicas;
 pub mod sealing;
 pub mod server;
 pub mod state;

@@ -20,7 +20,7 @@ use crate::configuration::Configuration;
 use crate::custodian;
 use crate::gateway::Gateway;
 use crate::http::routes::operations::{LatestReadiness, healthz, readyz};
-use crate::state::checkpoint;
+use crate::state::{checkpoint, replicas};
 
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -101,6 +101,8 @@ fn describe() {
     describe_gauge!("healthchain_agent_paused", "1 while the ledger does not let the agent act");
     describe_gauge!("healthchain_certificate_days_left", "Days until the gateway's certificate ends");
     describe_gauge!("healthchain_records_room_bytes", Unit::Bytes, "Bytes left where records are stored");
+    describe_gauge!("healthchain_replicas", "Copies of other organisations' records, kept and still to be made");
+    describe_gauge!("healthchain_replicas_bytes", Unit::Bytes, "Bytes of the copies that are kept");
     describe_gauge!("healthchain_state_connections", "Connections to the state's database");
     describe_gauge!("healthchain_event_streams", "Streams in which members follow the ledger's events");
     // What never happened is 0, too.
@@ -128,6 +130,11 @@ async fn metrics(
     }
     if let Ok(Some(room)) = readiness.disk {
         metrics::gauge!("healthchain_records_room_bytes").set(room as f64);
+    }
+    if let Ok(measure) = replicas::measure(&gateway.state).await {
+        metrics::gauge!("healthchain_replicas", "state" => "kept").set(measure.kept as f64);
+        metrics::gauge!("healthchain_replicas", "state" => "pending").set(measure.pending as f64);
+        metrics::gauge!("healthchain_replicas_bytes").set(measure.bytes as f64);
     }
     let pool = gateway.state.pool();
     let idle = pool.num_idle();

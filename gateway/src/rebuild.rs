@@ -46,6 +46,12 @@ pub async fn outcomes(state: &State, height: u64) -> Result<Vec<Outcome>, StateE
             ),
         ),
         outcome(
+            "copies that are kept for others",
+            true,
+            "they are copied again; those that lie in the store from before are left alone until their links are erased"
+                .into(),
+        ),
+        outcome(
             "patient index",
             false,
             format!(

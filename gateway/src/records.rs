@@ -23,6 +23,9 @@ pub trait Records: Send + Sync {
         range: Option<Range<u64>>,
     ) -> BoxFuture<'a, Result<StoredBytes, RecordsError>>;
 
+    /// Whether a content lies under this name; it is not read.
+    fn holds<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, RecordsError>>;
+
     /// Destroys a content. That there is none (any more) is a success.
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), RecordsError>>;
 

@@ -28,6 +28,7 @@ use crate::ledger::Ledger;
 use crate::ledger::fabric::FabricLedger;
 use crate::operations;
 use crate::records::RecordsError;
+use crate::replicas::{self, Pace as CopyingPace};
 use crate::sealing::SealingError;
 use crate::state::{KeyError, State, StateError, StateKey, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
@@ -130,7 +131,8 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     running.tasks.extend(agents::start(&gateway, &configuration.agents));
     running.tasks.extend([
         tokio::spawn(custodian::run(Arc::clone(&gateway))),
-        tokio::spawn(keeper::run(gateway, Keeping::default())),
+        tokio::spawn(keeper::run(Arc::clone(&gateway), Keeping::default())),
+        tokio::spawn(replicas::run(Arc::clone(&gateway), configuration.replicas.clone(), CopyingPace::default())),
         tokio::spawn(retention::run(state)),
     ]);
     Ok(running)
@@ -206,6 +208,7 @@ pub(crate) async fn assemble(
         ledger,
         records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
+        absences: Arc::default(),
         state,
         under_way: TaskTracker::new(),
         rates: Arc::new(Rates::new(&configuration.limits)),

@@ -18,6 +18,7 @@ mod key;
 pub mod leases;
 pub mod patient_index;
 pub mod records;
+pub mod replicas;
 pub mod retention;
 pub mod uploads;
 

@@ -133,6 +133,9 @@ pub struct Organisation {
     /// Whether it runs an orderer on real Fabric.
     #[serde(default = "yes")]
     pub orderer: bool,
+    /// MSP ids of the organisations of whose records it keeps copies, once they name it as their custodian.
+    #[serde(default)]
+    pub keep_for: Vec<MspId>,
     /// Its members; the first administrator founds it on the ledger.
     pub members: Vec<Member>,
 }

@@ -16,6 +16,7 @@ mod own_key;
 mod privacy;
 mod records;
 mod refusals;
+mod replicas;
 mod roles;
 mod second_lock;
 mod story;
@@ -62,7 +63,8 @@ fn main() -> ExitCode {
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     promises.extend([records::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =
-        [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS].concat();
+        [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS];
+    let stopping_parts = [&stopping_parts.concat(), replicas::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

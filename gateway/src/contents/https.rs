@@ -1,4 +1,4 @@
-//! Mutual TLS to the publisher's gateway.
+//! Mutual TLS to another organisation's gateway.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,48 +61,50 @@ impl HttpsContents {
 impl Contents for HttpsContents {
     fn fetch<'a>(&'a self, request: ContentRequest<'a>) -> BoxFuture<'a, Result<ContentBytes, ContentsError>> {
         Box::pin(observe("contents", "fetch", async move {
-            let publisher = request.publisher.to_owned();
-            let Some(client) = self.clients.get(request.publisher) else {
-                return Err(ContentsError::UnknownOrganisation(publisher));
+            let holder = request.holder.to_owned();
+            let Some(client) = self.clients.get(request.holder) else {
+                return Err(ContentsError::UnknownOrganisation(holder));
             };
             let mut url = request.url.clone();
-            url.query_pairs_mut().append_pair("opening", request.opening);
+            if let Some(opening) = request.opening {
+                url.query_pairs_mut().append_pair("opening", opening);
+            }
 
             let mut asking = client.get(url).headers(trace_headers());
             if let Some(range) = &request.range {
                 asking = asking.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
             }
-            let response = asking.send().await.map_err(|error| unreachable(&publisher, &error))?;
+            let response = asking.send().await.map_err(|error| unreachable(&holder, &error))?;
             let status = response.status();
             let expected = if request.range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
             if status == expected {
                 let most = request.range.map_or(request.length, |range| range.end - range.start);
-                return Ok(bounded(response, publisher, most));
+                return Ok(bounded(response, holder, most));
             }
             let refusal = body(response, PROBLEM_BYTES).await.ok().flatten().unwrap_or_default();
             let refusal: RemoteProblem = serde_json::from_slice(&refusal).unwrap_or_default();
             match refusal.code.as_deref() {
-                Some("record-lost") => Err(ContentsError::Lost(publisher)),
-                Some(code) if !status.is_server_error() => Err(ContentsError::Refused(publisher, code.to_owned())),
-                code => Err(ContentsError::Unreachable(publisher, code.unwrap_or(status.as_str()).to_owned())),
+                Some("record-lost") => Err(ContentsError::Lost(holder)),
+                Some(code) if !status.is_server_error() => Err(ContentsError::Refused(holder, code.to_owned())),
+                code => Err(ContentsError::Unreachable(holder, code.unwrap_or(status.as_str()).to_owned())),
             }
         }))
     }
 }
 
 /// The body as it comes, until it is longer than it may be.
-fn bounded(response: reqwest::Response, publisher: String, most: u64) -> ContentBytes {
+fn bounded(response: reqwest::Response, holder: String, most: u64) -> ContentBytes {
     let mut left = most;
     let chunks = response.bytes_stream().map(move |chunk| {
-        let chunk = chunk.map_err(|error| unreachable(&publisher, &error))?;
-        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| ContentsError::TooLong(publisher.clone()))?;
+        let chunk = chunk.map_err(|error| unreachable(&holder, &error))?;
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| ContentsError::TooLong(holder.clone()))?;
         Ok(chunk)
     });
     chunks.boxed()
 }
 
-fn unreachable(publisher: &str, error: &(dyn std::error::Error + 'static)) -> ContentsError {
-    ContentsError::Unreachable(publisher.to_owned(), innermost(error).to_string())
+fn unreachable(holder: &str, error: &(dyn std::error::Error + 'static)) -> ContentsError {
+    ContentsError::Unreachable(holder.to_owned(), innermost(error).to_string())
 }
 
 #[derive(Default, Deserialize)]

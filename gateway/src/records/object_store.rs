@@ -63,6 +63,16 @@ impl Records for ObjectRecords {
         }))
     }
 
+    fn holds<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, RecordsError>> {
+        Box::pin(observe("records", "holds", async move {
+            match self.store.head(&self.path(name)).await {
+                Ok(_) => Ok(true),
+                Err(Error::NotFound { .. }) => Ok(false),
+                Err(error) => Err(failure(error)),
+            }
+        }))
+    }
+
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), RecordsError>> {
         Box::pin(observe("records", "delete", async move {
             match self.store.delete(&self.path(name)).await {
@@ -219,11 +229,13 @@ mod tests {
     async fn a_deleted_record_is_lost_and_deleting_it_again_succeeds() {
         let (_folder, records) = in_folder();
         let name = store(&records, &[Bytes::from_static(b"jwe")]).await;
+        assert!(records.holds(&name).await.unwrap());
         let listed: Vec<_> = records.list().try_collect().await.unwrap();
         assert_eq!(listed, [name.as_str()]);
         records.delete(&name).await.unwrap();
         records.delete(&name).await.unwrap();
         assert!(matches!(fetch(&records, &name, None).await, Err(RecordsError::Lost)));
+        assert!(!records.holds(&name).await.unwrap());
         assert_eq!(records.list().count().await, 0);
     }
 

@@ -77,6 +77,15 @@ pub async fn is_known(state: &State, name: &str) -> Result<bool, StateError> {
     Ok(query.fetch_optional(state.pool()).await?.is_some())
 }
 
+/// Some contents that links name, by name, behind this name.
+pub async fn linked(state: &State, after: &str) -> Result<Vec<Remembered>, StateError> {
+    let query = sqlx::query(
+        "SELECT name, link, version, content_hash FROM stored_records WHERE linked = 1 AND name > $1 \
+         ORDER BY name LIMIT 100",
+    );
+    query.bind(after).fetch_all(state.pool()).await?.iter().map(remembered).collect()
+}
+
 /// Everything that was stored for a link.
 pub async fn of_link(state: &State, link: &LinkId) -> Result<Vec<Remembered>, StateError> {
     let query = sqlx::query("SELECT name, link, version, content_hash FROM stored_records WHERE link = $1");

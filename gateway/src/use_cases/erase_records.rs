@@ -10,7 +10,7 @@ use openssl::sha::Sha256;
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
-use crate::state::records;
+use crate::state::{records, replicas};
 
 /// Destroys what the store holds of all versions of an erased link, then confirms it. It may be done again at any point.
 pub async fn erase(gateway: &Gateway, link: &LinkId) -> Result<(), Failure> {
@@ -36,6 +36,33 @@ pub async fn erase(gateway: &Gateway, link: &LinkId) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Destroys the copies that are kept of an erased link of another organisation, then confirms it, if the receipt names this organisation.
+/// It may be done again at any point.
+pub async fn erase_copies(gateway: &Gateway, link: &LinkId) -> Result<(), Failure> {
+    let links = LinksClient::new(gateway.own_contract());
+    let copies = replicas::of_link(&gateway.state, link).await?;
+    for copy in &copies {
+        gateway.records.delete(&copy.name).await?;
+    }
+    let receipt = match links.erasure_receipt(link).await.map_err(Failure::from) {
+        // It is for custodians at the time of the erasure; whoever is one since never had a copy.
+        Err(Failure::Refused(_)) => None,
+        receipt => Some(receipt?),
+    };
+    let own = receipt.as_ref().and_then(|receipt| receipt.copies.get(&gateway.organisation.msp_id));
+    if let (Some(receipt), Some(Destruction::Ordered)) = (&receipt, own) {
+        let known: BTreeSet<_> = copies.iter().map(|copy| copy.content_hash.as_str()).collect();
+        let versions = receipt.destroyed.versions.iter().map(|version| version.content_hash.as_str());
+        destroy(gateway, versions.filter(|hash| !known.contains(hash)).collect()).await?;
+        links.confirm_destruction(link).await?;
+        tracing::info!(%link, "the copies of an erased link are destroyed");
+    }
+    for copy in &copies {
+        replicas::forget(&gateway.state, &copy.name).await?;
+    }
+    Ok(())
+}
+
 /// Destroys contents of which only the hash is known: the state was lost, or another gateway stored them. The ledger has no
 /// envelope of an erased link any more that would name them, so that the whole store is looked through.
 async fn destroy(gateway: &Gateway, hashes: BTreeSet<&str>) -> Result<(), Failure> {
@@ -45,7 +72,7 @@ async fn destroy(gateway: &Gateway, hashes: BTreeSet<&str>) -> Result<(), Failur
     let all: Vec<_> = gateway.records.list().try_collect().await?;
     for name in all {
         // Another link's, whatever its hash: a link's publisher may claim any.
-        if records::is_known(&gateway.state, &name).await? {
+        if records::is_known(&gateway.state, &name).await? || replicas::is_known(&gateway.state, &name).await? {
             continue;
         }
         let Some(hash) = hash(gateway, &name).await? else { continue };

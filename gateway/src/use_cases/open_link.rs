@@ -3,22 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
-use healthchain_interface::{LinksClient, OpenLink, Opened, OrganisationsClient};
-use healthchain_rules::{
-    Category, Content, Decision, Envelope, Holder, Opening, OrganisationState, Refusal, RefusalCode, TransactionId,
-};
+use healthchain_interface::{LinksClient, OpenLink, Opened};
+use healthchain_rules::{Category, Content, Decision, Envelope, Holder, Opening, Refusal, RefusalCode, TransactionId};
 use tokio::time::Instant;
-use url::Url;
 
-use super::read_record::{OutgoingRecord, Reader, Source, Wanted};
+use super::find_content::{Places, Source};
+use super::read_record::{OutgoingRecord, Reader, Wanted};
 use super::serve_content::{OPENING_AGE, ServedContent, serve_content};
 use super::{distance, now};
 use crate::content::parts::Place;
 use crate::content::{Payload, content_bytes_at_most};
-use crate::contents::{ContentRequest, ContentsError};
 use crate::failure::{Failure, Lock};
-use crate::gateway::{Gateway, content_url, unseal};
+use crate::gateway::{Gateway, unseal};
 use crate::telemetry::SPANS;
 use crate::wallet::{Keys, WalletMember};
 
@@ -119,12 +115,16 @@ pub async fn sealed_content(
         Some(wanted) => Some(wanted.of(length).ok_or(Failure::RangeNotSatisfiable(length))?),
         None => None,
     };
-    let (url, publisher) = (publishers_url(gateway, &opening).await?, opening.publisher.as_str());
-    let opening_id = opening.transaction.as_str();
-    let request = ContentRequest { publisher, url: &url, opening: opening_id, length, range: range.clone() };
-    let fetched = tokio::time::timeout(gateway.patience.transfer, gateway.contents.fetch(request)).await;
-    let bytes = fetched.map_err(|_| unreachable(&opening, "the content did not arrive in time"))??;
-    Ok(ServedContent { length, range: range.unwrap_or(0..length), bytes: bytes.map_err(Failure::from).boxed() })
+    let place = Place { link: &opening.link, version: opening.version };
+    let publisher = Source::at(gateway, &opening.publisher, place, Some(&opening)).await?;
+    let mut places = Places::new(gateway, &opening, publisher);
+    while let Some(source) = places.next().await {
+        match source.fetch(length, range.clone(), gateway.patience.transfer).await {
+            Ok(bytes) => return Ok(ServedContent { length, range: range.unwrap_or(0..length), bytes }),
+            Err(failure) => places.failed(&source, failure)?,
+        }
+    }
+    Err(places.failure())
 }
 
 fn own_opening(member: &WalletMember, opening: Opening) -> Result<Opening, Failure> {
@@ -153,10 +153,23 @@ async fn carry_out(
     let (content, commitment) = (content.clone(), commitment.clone());
     let read = async {
         let payload = payload(gateway, member, &opening, *category, &envelope).await?;
-        let source = source(gateway, &opening, *category, &content, &payload).await?;
-        let patience = gateway.patience.transfer;
-        let reader = Reader { source, key: payload.key.clone(), content: content.clone(), commitment, patience };
-        reader.read(Place { link: &opening.link, version: opening.version }, wanted).await
+        let place = Place { link: &opening.link, version: opening.version };
+        let publisher = publisher(gateway, &opening, *category, &content, &payload).await?;
+        let mut places = Places::new(gateway, &opening, publisher);
+        while let Some(source) = places.next().await {
+            let reader = Reader {
+                source: source.clone(),
+                key: payload.key.clone(),
+                content: content.clone(),
+                commitment: commitment.clone(),
+                patience: gateway.patience.transfer,
+            };
+            match reader.read(place, wanted).await {
+                Ok(record) => return Ok(record),
+                Err(failure) => places.failed(&source, failure)?,
+            }
+        }
+        Err(places.failure())
     };
     match read.await {
         Ok(record) => Ok(OpenedRecord { opening, content, record }),
@@ -198,7 +211,8 @@ async fn awaited_envelope(gateway: &Gateway, opening: &Opening) -> Result<Envelo
     }
 }
 
-async fn source(
+/// Where the publisher has it.
+async fn publisher(
     gateway: &Gateway,
     opening: &Opening,
     category: Category,
@@ -210,34 +224,14 @@ async fn source(
         return Ok(Source::Own(Arc::clone(&gateway.records), name));
     }
     require_within_limit(gateway, content.length)?;
-    Ok(Source::Other {
-        contents: Arc::clone(&gateway.contents),
-        publisher: opening.publisher.to_string(),
-        url: publishers_url(gateway, opening).await?,
-        opening: opening.transaction.to_string(),
-    })
+    let place = Place { link: &opening.link, version: opening.version };
+    Source::at(gateway, &opening.publisher, place, Some(opening)).await
 }
 
 /// Before anything is fetched: the length is the publisher's word.
 fn require_within_limit(gateway: &Gateway, length: u64) -> Result<(), Failure> {
     let most = content_bytes_at_most(gateway.max_record_bytes);
     if length > most { Err(Failure::BeyondLimit(length)) } else { Ok(()) }
-}
-
-/// The content's place at the address that the ledger holds for the publisher. What host the envelope names does not count:
-/// whoever sealed it could make this gateway call any address.
-async fn publishers_url(gateway: &Gateway, opening: &Opening) -> Result<Url, Failure> {
-    let publisher = OrganisationsClient::new(gateway.own_contract()).organisation(&opening.publisher).await?;
-    let OrganisationState::Active { gateway_url, .. } = publisher.state else {
-        return Err(unreachable(opening, "it has not entered the consortium"));
-    };
-    let url =
-        Url::parse(gateway_url.as_str()).map_err(|_| unreachable(opening, "its address on the ledger is no URL"))?;
-    Ok(content_url(url, &opening.link, opening.version))
-}
-
-fn unreachable(opening: &Opening, reason: &str) -> Failure {
-    ContentsError::Unreachable(opening.publisher.to_string(), reason.to_owned()).into()
 }
 
 /// The name in the own store. An envelope for one person does not tell it; the organisation's own envelope does.

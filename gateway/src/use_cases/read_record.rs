@@ -5,7 +5,6 @@
 //! the one published; a transfer that fails breaks off, visibly short of the length that was announced.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,15 +14,14 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_rules::{Commitment, Content};
 use openssl::sha::Sha256;
-use url::Url;
 
 use super::busy;
+use super::find_content::{Source, late};
 use super::store_record::RecordBytes;
 use crate::content::parts::{Layout, PART_BYTES, Parts, Place};
 use crate::content::{Committing, ContentKey, content_hash};
-use crate::contents::{ContentRequest, Contents, ContentsError};
+use crate::contents::ContentsError;
 use crate::failure::Failure;
-use crate::records::Records;
 
 /// Longest content that is one JWE, and so held in memory: of the largest record that earlier releases took.
 const WHOLE_BYTES: u64 = 140 << 20;
@@ -49,23 +47,6 @@ pub enum Wanted {
     Between(u64, u64),
     /// As many at the end.
     Last(u64),
-}
-
-/// Where the encrypted content is.
-pub(crate) enum Source {
-    /// In this organisation's store, under this name.
-    Own(Arc<dyn Records>, String),
-    /// With another organisation's gateway.
-    Other {
-        /// The way there.
-        contents: Arc<dyn Contents>,
-        /// MSP id of the publisher.
-        publisher: String,
-        /// Where it is served.
-        url: Url,
-        /// The opening that permits it.
-        opening: String,
-    },
 }
 
 /// A content with what opens it and what it must be.
@@ -192,21 +173,9 @@ impl Reader {
 
     async fn incoming(&self, range: Option<Range<u64>>) -> Result<Incoming, Failure> {
         let patience = self.patience;
-        let stream = match &self.source {
-            Source::Own(records, name) => records.fetch(name, range).await?.map_err(Failure::from).boxed(),
-            Source::Other { contents, publisher, url, opening } => {
-                let length = self.content.length;
-                let request = ContentRequest { publisher, url, opening, length, range };
-                let fetched = tokio::time::timeout(patience, contents.fetch(request)).await;
-                let late = || Failure::from(ContentsError::Unreachable(publisher.clone(), late()));
-                fetched.map_err(|_| late())?.map_err(of_publisher)?.map_err(of_publisher).boxed()
-            }
-        };
-        let publisher = match &self.source {
-            Source::Own(..) => None,
-            Source::Other { publisher, .. } => Some(publisher.clone()),
-        };
-        Ok(Incoming { stream, buffer: BytesMut::new(), patience, publisher })
+        let stream = self.source.fetch(self.content.length, range, patience).await?;
+        let holder = self.source.holder().map(str::to_owned);
+        Ok(Incoming { stream, buffer: BytesMut::new(), patience, holder })
     }
 }
 
@@ -217,23 +186,12 @@ fn range_of(length: u64, wanted: Option<Wanted>) -> Result<Range<u64>, Failure> 
     }
 }
 
-fn of_publisher(error: ContentsError) -> Failure {
-    match error {
-        ContentsError::TooLong(_) => Failure::Tampered("length"),
-        error => error.into(),
-    }
-}
-
-fn late() -> String {
-    "the content did not arrive in time".to_owned()
-}
-
 /// A content as it arrives.
 struct Incoming {
     stream: BoxStream<'static, Result<Bytes, Failure>>,
     buffer: BytesMut,
     patience: Duration,
-    publisher: Option<String>,
+    holder: Option<String>,
 }
 
 impl Incoming {
@@ -248,9 +206,9 @@ impl Incoming {
             }
             Ok(())
         });
-        match (filled.await, &self.publisher) {
+        match (filled.await, &self.holder) {
             (Ok(filled), _) => filled,
-            (Err(_), Some(publisher)) => Err(ContentsError::Unreachable(publisher.clone(), late()).into()),
+            (Err(_), Some(holder)) => Err(ContentsError::Unreachable(holder.clone(), late()).into()),
             (Err(_), None) => Err(crate::records::RecordsError::Unavailable(late()).into()),
         }
     }

@@ -1,5 +1,6 @@
 //! The second lock: an encrypted content leaves this organisation only on the strength of a committed, permitted, recent
-//! opening by the organisation that asks, still in force, as this organisation's *own* peer knows it.
+//! opening by the organisation that asks, still in force, as this organisation's *own* peer knows it. A custodian's gateway holds the
+//! same lock over its copies. What goes between a publisher and its custodian needs no opening: [`super::serve_replica`].
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,9 +16,11 @@ use tokio::time::Instant;
 use super::read_record::Wanted;
 use super::store_record::RecordBytes;
 use super::{distance, now};
+use crate::content::parts::Place;
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
 use crate::records::StoredBytes;
+use crate::state::replicas;
 use crate::telemetry::SPANS;
 
 /// How old an opening may be. As its time is the opener's, it may also lie this far in the future.
@@ -45,7 +48,7 @@ pub async fn serve_content(
     wanted: Option<Wanted>,
 ) -> Result<ServedContent, Failure> {
     let opening = committed_opening(gateway, opening).await?;
-    let (category, published) = check(gateway, &opening, asking, link, version, now()).map_err(Failure::Locked)?;
+    let (category, published) = check(&opening, asking, link, version, now()).map_err(Failure::Locked)?;
     let range = match wanted {
         Some(wanted) => Some(wanted.of(published.length).ok_or(Failure::RangeNotSatisfiable(published.length))?),
         None => None,
@@ -54,11 +57,14 @@ pub async fn serve_content(
     // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
     let links = LinksClient::new(gateway.own_contract());
     let in_force = links.in_force(&opening.transaction);
-    let (in_force, payload) = tokio::join!(in_force, gateway.own_payload(link, version, category));
+    let place = Place { link, version };
+    let (in_force, name) = if opening.publisher == gateway.organisation.msp_id {
+        tokio::join!(in_force, own_name(gateway, place, category))
+    } else {
+        tokio::join!(in_force, copys_name(gateway, place, &opening.publisher))
+    };
     in_force?;
-    let payload = payload?;
-    let name = payload.record.as_deref().ok_or(Failure::EnvelopeDoesNotOpen)?;
-    let bytes = gateway.records.fetch(name, range.clone()).await?;
+    let bytes = gateway.records.fetch(&name?, range.clone()).await?;
     tracing::info!(
         opening = %opening.transaction, %link, version, organisation = %asking, ?range, "content given out"
     );
@@ -67,9 +73,21 @@ pub async fn serve_content(
     Ok(ServedContent { length: published.length, range, bytes: bytes.map_err(Failure::from).boxed() })
 }
 
+/// What a content of this organisation is called in the store.
+pub(super) async fn own_name(gateway: &Gateway, place: Place<'_>, category: Category) -> Result<String, Failure> {
+    let payload = gateway.own_payload(place.link, place.version, category).await?;
+    payload.record.clone().ok_or(Failure::EnvelopeDoesNotOpen)
+}
+
+/// What the copy of another organisation's content is called in the store, if one is kept.
+async fn copys_name(gateway: &Gateway, place: Place<'_>, publisher: &MspId) -> Result<String, Failure> {
+    let copy = replicas::kept(&gateway.state, place).await?.filter(|copy| copy.publisher == *publisher);
+    Ok(copy.ok_or(Failure::Locked(Lock::NotThePublisher))?.name)
+}
+
 /// Tells this organisation's operator of a store that has not kept what was published. Whoever asked finds it out for itself: it
 /// checks the same hash, and could not rely on a check of somebody else's.
-fn checked(bytes: StoredBytes, link: &LinkId, version: u32, hash: &ContentHash) -> StoredBytes {
+pub(super) fn checked(bytes: StoredBytes, link: &LinkId, version: u32, hash: &ContentHash) -> StoredBytes {
     let (link, hash) = (link.clone(), hash.clone());
     let begun = (bytes, Sha256::new());
     let bytes = futures::stream::try_unfold(begun, move |(mut bytes, mut sum)| {
@@ -107,7 +125,6 @@ async fn committed_opening(gateway: &Gateway, id: &TransactionId) -> Result<Open
 
 /// What kind of record the opening is of, and its content, if it opens the lock.
 fn check(
-    gateway: &Gateway,
     opening: &Opening,
     asking: &MspId,
     link: &LinkId,
@@ -120,7 +137,6 @@ fn check(
         _ if opening.version != version => Err(Lock::AnotherVersion),
         Decision::Denied { .. } => Err(Lock::Denied),
         _ if distance(opening.time, now) > OPENING_AGE => Err(Lock::TooOld),
-        _ if opening.publisher != gateway.organisation.msp_id => Err(Lock::NotThePublisher),
         Decision::Permitted { category, content, .. } => Ok((*category, content.clone())),
     }
 }

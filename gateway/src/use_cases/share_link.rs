@@ -10,7 +10,8 @@ use healthchain_rules::{
     Recipient, Refusal, RefusalCode, Role, Standing,
 };
 
-use super::read_record::{Reader, Source};
+use super::find_content::Source;
+use super::read_record::Reader;
 use super::seal_for;
 use super::store_record::{RecordBytes, StoredRecord, store_record};
 use crate::content::parts::Place;

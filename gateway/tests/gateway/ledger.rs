@@ -17,6 +17,7 @@ use healthchain_rules::audit::{Act, AuditEntry};
 use healthchain_rules::erasure::ErasureAct;
 use healthchain_rules::link::LinkAct;
 use healthchain_rules::opening::OpeningAct;
+use healthchain_rules::organisation::OrganisationAct;
 use healthchain_rules::{
     Amendment, AmendmentId, AmendmentState, AmendmentView, Content, Custodians, Decision, Denial, Destroyed,
     DestroyedVersion, Destruction, EncryptionKey, Envelope, ErasureReceipt, Holder, KeyHash, LedgerEvent, LedgerTime,
@@ -168,6 +169,15 @@ impl MemoryLedger {
         link
     }
 
+    /// Has an administrator name custodians in place of the former ones.
+    pub(crate) fn name_custodians(&self, organisation: &MspId, custodians: &[&MspId]) {
+        let custodians: BTreeSet<MspId> = custodians.iter().copied().cloned().collect();
+        let mut state = self.state.lock().unwrap();
+        state.custodians.insert(organisation.clone(), custodians.clone());
+        state.tell_act(organisation, OrganisationAct::CustodiansNamed { custodians }.into());
+        self.happened.send_replace(state.events.len());
+    }
+
     /// Has a privacy officer erase a link.
     pub(crate) fn erase(&self, link: &str) {
         let mut state = self.state.lock().unwrap();
@@ -267,7 +277,7 @@ impl State {
             "Links:publish" => self.publish(&who, argument(arguments, 0)),
             "Links:link" => answer(self.link(&argument(arguments, 0))?),
             "Amendments:propose" => self.propose(&who, argument(arguments, 0)),
-            "Amendments:amendment" => {
+            "Amendments:amendment" if !self.answers.contains_key(function) => {
                 let found = self.amendments.get(&argument::<AmendmentId>(arguments, 0));
                 answer(&self.view(found.ok_or_else(|| refused(RefusalCode::UnknownAmendment))?))
             }

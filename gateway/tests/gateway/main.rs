@@ -24,6 +24,7 @@ mod patient_index;
 mod postgres;
 mod proofs;
 mod repeatable;
+mod replicas;
 mod request_of;
 mod requests;
 mod resources;

@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) ledger: Arc<MemoryLedger>,
     pub(crate) hospital: Organisation,
     pub(crate) payer: Organisation,
+    /// Organisations besides, in the order of their names.
+    pub(crate) others: Vec<Organisation>,
 }
 
 pub(crate) struct Organisation {
@@ -113,6 +115,21 @@ impl World {
     }
 
     async fn with(patience: Patience, callers: CallersConfiguration) -> Self {
+        Self::of(patience, callers, &[]).await
+    }
+
+    /// With a clinic and a pharmacy, which the hospital named as its custodians.
+    pub(crate) async fn with_custodians() -> Self {
+        let world = Self::of(PATIENCE, CallersConfiguration::default(), &["ClinicMSP", "PharmacyMSP"]).await;
+        let custodians = world.others.iter().map(|other| other.msp_id.clone()).collect();
+        let mut state = world.ledger.state.lock().unwrap();
+        state.custodians.insert(world.hospital.msp_id.clone(), custodians);
+        state.height = 1_000_000;
+        drop(state);
+        world
+    }
+
+    async fn of(patience: Patience, callers: CallersConfiguration, more: &[&str]) -> Self {
         let ledger = Arc::new(MemoryLedger::new());
         let hospital = Draft::new(&ledger, "HospitalMSP", "dr-grey").await;
         let payer = Draft::new(&ledger, "PayerMSP", "officer-7").await;
@@ -127,14 +144,20 @@ impl World {
         // The hospital has a revocation list, the payer none.
         std::fs::write(hospital.folder.path().join("crl.pem"), hospital.tls_root.revocation_list(&[], 1).unwrap())
             .unwrap();
-        let hospital_root = root(&hospital.tls_root);
-        let payer_root = root(&payer.tls_root);
+        let mut others = Vec::new();
+        for name in more {
+            others.push(Draft::new(&ledger, name, &format!("{}-member", name.to_lowercase())).await);
+        }
+        let roots: Vec<_> = [&hospital, &payer].into_iter().chain(&others).map(Draft::root).collect();
         let hospital_url = hospital.listener.address();
-        let hospital = hospital.start(&ledger, ("PayerMSP", payer_root), patience, callers).await;
-        let payer =
-            payer.start(&ledger, ("HospitalMSP", hospital_root), patience, CallersConfiguration::default()).await;
+        let hospital = hospital.start(&ledger, &roots, patience, callers).await;
+        let payer = payer.start(&ledger, &roots, patience, CallersConfiguration::default()).await;
+        let mut started = Vec::new();
+        for other in others {
+            started.push(other.start(&ledger, &roots, patience, CallersConfiguration::default()).await);
+        }
         assert_ne!(hospital_url.port(), payer.running.as_ref().unwrap().address().port());
-        Self { ledger, hospital, payer }
+        Self { ledger, hospital, payer, others: started }
     }
 
     /// A client of another member of the hospital.
@@ -143,6 +166,11 @@ impl World {
         // A wallet looks for new members once a second.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         self.hospital.client(Some(&certificate))
+    }
+
+    /// Has the hospital's gateway end.
+    pub(crate) async fn stop_hospital(&mut self) {
+        self.hospital.running.take().unwrap().stop().await;
     }
 
     /// Has the hospital serve with its gateway as it is now.
@@ -286,6 +314,10 @@ impl Draft {
         }
     }
 
+    fn root(&self) -> (String, RootCertStore) {
+        (self.msp_id.to_string(), root(&self.tls_root))
+    }
+
     fn recipient(&self) -> Recipient {
         let public_key = self.encryption_key.public_key();
         Recipient {
@@ -300,7 +332,7 @@ impl Draft {
     async fn start(
         self,
         ledger: &Arc<MemoryLedger>,
-        other: (&str, RootCertStore),
+        all: &[(String, RootCertStore)],
         patience: Patience,
         mut callers: CallersConfiguration,
     ) -> Organisation {
@@ -312,7 +344,7 @@ impl Draft {
         let signer =
             SigningIdentity::from_pem(self.msp_id.as_str(), issued.certificate_pem(), issued.key_pem()).unwrap();
         ledger.enter(&self.msp_id, &signer);
-        let others = [(other.0.to_owned(), other.1)];
+        let others: Vec<_> = all.iter().filter(|(name, _)| name != self.msp_id.as_str()).cloned().collect();
         let url = format!("https://localhost:{}", self.listener.address().port());
         ledger.state.lock().unwrap().gateway_urls.insert(self.msp_id.clone(), url.clone());
         let crl = self.folder.path().join("crl.pem");
@@ -341,6 +373,7 @@ impl Draft {
             wallet: Arc::new(FolderWallet::open(&self.folder.path().join("wallet"), self.msp_id.as_str()).unwrap()),
             ledger,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
+            absences: Arc::default(),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
             state,
             under_way: TaskTracker::new(),

@@ -313,7 +313,7 @@ kinds! {
     /// What a route that serves a record's content may answer besides.
     RECORD_CONTENT:
     RECORD_LOST 502 "record-lost"
-        "The publisher's store does not hold the record any more: ask the publisher to restore it."
+        "The publisher's store does not hold the record any more, and no custodian has a copy: ask the publisher to restore it."
     RECORD_TAMPERED 502 "record-tampered"
         "The stored content is not what was published (its SHA-256, its key or its commitment does not fit); it was not used."
 }
@@ -322,11 +322,11 @@ kinds! {
     /// What an opening may answer besides.
     OPENING:
     ENVELOPE_NOT_YET_SEALED 503 "envelope-not-yet-sealed" after 5
-        "The opening is permitted, but the publisher's gateway has not sealed the key yet: open again."
+        "The opening is permitted, but the publisher's gateway, which alone can, has not sealed the key to you yet: open again, or when that gateway is up."
     ENVELOPE_DOES_NOT_OPEN 502 "envelope-does-not-open"
         "The envelope on the ledger does not open with the recipient's key for this link: ask the publisher."
     PUBLISHER_UNAVAILABLE 503 "publisher-unavailable" after 5
-        "The opening is permitted, but the publisher's gateway, where the record lies, cannot be reached: try again."
+        "The opening is permitted, but neither the publisher's gateway, where the record lies, nor a custodian with a copy can be reached: try again."
     PUBLISHER_REFUSED 502 "publisher-refused"
         "The opening is permitted, but the publisher's gateway refused the record."
     RECORD_BEYOND_LIMIT 502 "record-beyond-limit"
@@ -349,7 +349,7 @@ kinds! {
     OPENING_OF_ANOTHER_VERSION 403 "opening-of-another-version"
         "The opening was permitted for another version of the link."
     NOT_THE_PUBLISHER 404 "not-the-publisher"
-        "The record of this link lies with another organisation."
+        "The record of this link lies with another organisation, and no copy of it is kept here."
 }
 
 kinds! {

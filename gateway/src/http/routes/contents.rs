@@ -7,28 +7,31 @@ use axum::response::{IntoResponse, Response};
 use healthchain_rules::{LinkId, TransactionId};
 use serde::Deserialize;
 
+use crate::content::parts::Place;
 use crate::gateway::Gateway;
 use crate::http::caller::GatewayCaller;
 use crate::http::input::{self, Path, Query};
 use crate::http::problem::{ContentProblems, Problem};
 use crate::use_cases::serve_content::{ServedContent, serve_content};
+use crate::use_cases::serve_replica::serve_replica;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContentQuery {
-    opening: TransactionId,
+    opening: Option<TransactionId>,
 }
 
 /// The encrypted content of a link's version
 ///
-/// For the gateways of other organisations. Given out only for a committed, permitted opening of this link and version by the
-/// organisation that asks, not older than five minutes. Each transfer is logged.
+/// For the gateways of other organisations. Given out, by the publisher's gateway and by those of its custodians that keep a copy, only for
+/// a committed, permitted opening of this link and version by the organisation that asks, not older than five minutes; between a
+/// publisher and its custodian without one. Each transfer is logged.
 #[utoipa::path(get, path = "/v1/contents/{link}/{version}",
     operation_id = "content", tag = "between gateways",
     params(
         ("link" = String, Path),
         ("version" = u32, Path),
-        ("opening" = String, Query, description = "Transaction id of the opening"),
+        ("opening" = Option<String>, Query, description = "Transaction id of the opening; none between a publisher and its custodian"),
         ("Range" = Option<String>, Header, description = "One range of bytes of the content"),
     ),
     responses(
@@ -45,7 +48,10 @@ pub(crate) async fn content(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wanted = input::range(&headers, None);
-    let content = serve_content(&gateway, &asking, &link, version, &opening, wanted).await?;
+    let content = match opening {
+        Some(opening) => serve_content(&gateway, &asking, &link, version, &opening, wanted).await?,
+        None => serve_replica(&gateway, &asking, Place { link: &link, version }, wanted).await?,
+    };
     Ok(encrypted(content, wanted.is_some()))
 }
 
