@@ -137,6 +137,27 @@ fn a_book_is_full_at_256_consents_and_ended_ones_make_room() {
 }
 
 #[test]
+fn only_permissions_in_force_name_members_to_seal_to_and_links_to_list() {
+    let to = |member: &str, link: &str, effect| {
+        terms(Grantee::Member(id(member)), only(&[link]), &[Purpose::Personal], effect)
+    };
+    let book = book_of(&[("c1", to("pia", "l1", Effect::Permit)), ("c2", to("paul", "l2", Effect::Deny))]);
+    assert_eq!(book.permitted_members(NOW), [&id("pia")].into());
+    assert_eq!(book.permitted_links(NOW), [&id("l1")].into());
+    let later = Terms::new(
+        Grantee::Member(id("pia")),
+        only(&["l1"]),
+        [Purpose::Personal].into(),
+        Some(at(1)),
+        None,
+        Effect::Permit,
+    );
+    let book = book_of(&[("c1", later.unwrap())]);
+    assert!(book.permitted_members(NOW).is_empty() && book.permitted_links(NOW).is_empty());
+    assert_eq!(book.permitted_members(at(1)), [&id("pia")].into());
+}
+
+#[test]
 fn a_book_names_at_most_1024_links() {
     let names: Vec<String> = (0..32).map(|n| format!("l{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -314,6 +314,19 @@ proptest! {
 }
 
 #[test]
+fn a_total_that_hides_nothing_more_is_shown() {
+    let hidden = Published::of(&[vec![(0, 30), (11, 2)]]).hidden;
+    assert_eq!(hidden, [(0, 0), (0, 1), (1, 0), (1, 1)].into(), "and not the row's total");
+}
+
+/// Four hidden cells that protect none of them are no reason to look at them again.
+#[test]
+fn a_table_in_which_nearly_everything_is_small_is_suppressed_all_the_same() {
+    let rows = [[(1, 0), (11, 1), (5, 50)], [(3, 3), (1, 0), (3, 3)], [(3, 3), (12, 0), (0, 3)]];
+    nothing_is_given_away(&rows.map(Vec::from)).unwrap();
+}
+
+#[test]
 fn the_smallest_counts_protect_a_small_cell() {
     let rows = [[(5, 900), (50, 500), (30, 300)], [(40, 400), (90, 900), (80, 700)], [(60, 600), (20, 200), (45, 100)]];
     let hidden = Published::of(&rows.map(Vec::from)).hidden;
