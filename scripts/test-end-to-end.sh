@@ -8,7 +8,7 @@ source scripts/lib/network.sh
 
 ledger=${1:?embedded, fabric or dev}
 shift
-for client in own-key-client tus-client; do
+for client in own-key-client tus-client events-client; do
     npm ci --no-fund --no-audit --prefix "end-to-end/$client"
 done
 cargo build --workspace --bins --locked

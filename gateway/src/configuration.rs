@@ -23,6 +23,7 @@ mod state;
 mod telemetry;
 mod tls;
 mod wallet;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ pub use self::state::{PlaceError, StateConfiguration};
 pub use self::telemetry::TelemetryConfiguration;
 pub use self::tls::TlsConfiguration;
 pub use self::wallet::{Pkcs11Configuration, WalletConfiguration};
+pub use self::webhooks::WebhooksConfiguration;
 
 /// The whole configuration. Relative paths are resolved against the folder of the file it was read from.
 #[derive(Debug, Clone, Deserialize)]
@@ -107,6 +109,9 @@ pub struct Configuration {
     /// Other sites whose pages may use this gateway.
     #[serde(default)]
     pub cors: CorsConfiguration,
+    /// Servers that members have told of events.
+    #[serde(default)]
+    pub webhooks: WebhooksConfiguration,
     /// What is written to the log, and how.
     #[serde(default)]
     pub log: LogConfiguration,
@@ -238,6 +243,7 @@ impl Configuration {
         self.tls.resolve(folder);
         self.identity.resolve(folder);
         self.callers.resolve(folder);
+        self.webhooks.resolve(folder);
         self.organisations.iter_mut().for_each(|organisation| organisation.resolve(folder));
     }
 }

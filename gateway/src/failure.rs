@@ -10,6 +10,7 @@ use crate::records::RecordsError;
 use crate::state::StateError;
 use crate::use_cases::patient_index::IndexRefusal;
 use crate::use_cases::upload::UploadRefusal;
+use crate::webhooks::WebhookRefusal;
 
 /// Why a use case did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum Failure {
     /// The upload does not do what it is asked.
     #[error("upload: {0:?}")]
     Upload(UploadRefusal),
+    /// A webhook does not do what it is asked.
+    #[error("webhook: {0:?}")]
+    Webhook(WebhookRefusal),
     /// The gateway's state cannot be used.
     #[error(transparent)]
     State(#[from] StateError),

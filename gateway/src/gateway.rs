@@ -28,6 +28,7 @@ use crate::use_cases::busy;
 use crate::use_cases::find_content::Absences;
 use crate::use_cases::upload::UploadLimits;
 use crate::wallet::Wallet;
+use crate::webhooks::sender::Sender;
 
 /// What every use case has at hand. Clones share it all.
 #[derive(Clone)]
@@ -52,6 +53,8 @@ pub struct Gateway {
     pub events: Arc<Hub>,
     /// How many follow them at once.
     pub streams: Arc<Streams>,
+    /// Tells members' servers of them.
+    pub webhooks: Arc<Sender>,
     /// The organisation's own records.
     pub records: Arc<dyn Records>,
     /// The other organisations' records.

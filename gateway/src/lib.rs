@@ -32,3 +32,4 @@ pub mod telemetry;
 pub mod tls;
 pub mod use_cases;
 pub mod wallet;
+pub mod webhooks;

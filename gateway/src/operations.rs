@@ -105,7 +105,13 @@ fn describe() {
     describe_gauge!("healthchain_replicas_bytes", Unit::Bytes, "Bytes of the copies that are kept");
     describe_gauge!("healthchain_state_connections", "Connections to the state's database");
     describe_gauge!("healthchain_event_streams", "Streams in which members follow the ledger's events");
+    describe_counter!(
+        "healthchain_webhook_deliveries_total",
+        "Messages to members' servers, by whether they were taken"
+    );
+    describe_counter!("healthchain_webhook_dead_letters_total", "Messages that were given up");
     // What never happened is 0, too.
+    metrics::counter!("healthchain_webhook_dead_letters_total").increment(0);
     metrics::gauge!("healthchain_event_streams").increment(0);
     metrics::counter!("healthchain_http_rate_limited_total").increment(0);
 }

@@ -35,6 +35,8 @@ use crate::tls::{OwnCertificate, TlsError, Trust};
 use crate::wallet::folder::{FolderWallet, WalletError};
 use crate::wallet::key_store::{KeyStore, KeyStoreError};
 use crate::wallet::renewal::{Renewal, RenewalError};
+use crate::webhooks::delivery;
+use crate::webhooks::sender::{Sender, SenderError};
 
 /// How long requests under way may take when the gateway is stopped.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,6 +77,9 @@ pub enum StartError {
     /// The wallet cannot be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// Webhooks cannot be called.
+    #[error(transparent)]
+    Webhooks(#[from] SenderError),
     /// The record store cannot be used.
     #[error(transparent)]
     Records(#[from] RecordsError),
@@ -130,6 +135,7 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     }
     running.tasks.extend(agents::start(&gateway, &configuration.agents));
     running.tasks.extend([
+        tokio::spawn(delivery::run(Arc::clone(&gateway), delivery::Pace::new(&configuration.webhooks))),
         tokio::spawn(custodian::run(Arc::clone(&gateway))),
         tokio::spawn(keeper::run(Arc::clone(&gateway), Keeping::default())),
         tokio::spawn(replicas::run(Arc::clone(&gateway), configuration.replicas.clone(), CopyingPace::default())),
@@ -205,6 +211,7 @@ pub(crate) async fn assemble(
         wallet: Arc::new(FolderWallet::open_with(&configuration.wallet.folder, &configuration.msp_id, keys.clone())?),
         events: Hub::new(&ledger, &signer),
         streams: Arc::default(),
+        webhooks: Arc::new(Sender::new(&configuration.webhooks)?),
         ledger,
         records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod awaited_signatures;
 pub mod callers;
 pub mod checkpoint;
+pub mod dead_letters;
 mod key;
 pub mod leases;
 pub mod patient_index;
@@ -21,6 +22,7 @@ pub mod records;
 pub mod replicas;
 pub mod retention;
 pub mod uploads;
+pub mod webhooks;
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};

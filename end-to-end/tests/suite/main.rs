@@ -9,6 +9,7 @@ mod amendments;
 mod busy;
 mod cli;
 mod contract;
+mod events;
 mod faults;
 mod honesty;
 mod observing;
@@ -59,12 +60,12 @@ fn main() -> ExitCode {
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
-    promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES].concat());
+    promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES, events::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     promises.extend([records::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS];
-    let stopping_parts = [&stopping_parts.concat(), replicas::STOPPING_PARTS].concat();
+    let stopping_parts = [&stopping_parts.concat(), replicas::STOPPING_PARTS, events::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

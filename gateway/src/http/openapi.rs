@@ -18,6 +18,7 @@ use super::routes::operations::{Health, ReadinessReport};
 use super::routes::patient_index::{IndexEntries, IndexRemoval, IndexSearch};
 use super::routes::sessions::{NewSession, OpenSession, SessionChallenge};
 use super::routes::transactions::SignatureRequest;
+use super::routes::webhooks::{DeadLetters, NewWebhook, WebhookView, Webhooks};
 use crate::events::Told;
 use crate::state::patient_index::Entry;
 use crate::state::uploads::UploadId;
@@ -49,6 +50,10 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
         reference::<Entry>,
         reference::<Told>,
         reference::<PageOfEvents>,
+        reference::<NewWebhook>,
+        reference::<WebhookView>,
+        reference::<Webhooks>,
+        reference::<DeadLetters>,
         reference::<IndexSearch>,
         reference::<IndexEntries>,
         reference::<IndexRemoval>,

@@ -27,7 +27,7 @@ use super::resources;
 use super::routes::operations::LatestReadiness;
 use super::routes::{
     amendments, audit, clients, contents, events, jobs, links, openings, operations, patient_index, sessions,
-    transactions, uploads,
+    transactions, uploads, webhooks,
 };
 use super::tus::introduce;
 use super::{browsers, openapi};
@@ -53,6 +53,10 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(contents::content))
         .routes(routes!(jobs::job))
         .routes(routes!(events::events))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::read, webhooks::remove))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::redeliver))
         .routes(routes!(patient_index::enter))
         .routes(routes!(patient_index::search))
         .routes(routes!(patient_index::remove))

@@ -13,6 +13,7 @@ pub(crate) mod patient_index;
 pub(crate) mod sessions;
 pub(crate) mod transactions;
 pub(crate) mod uploads;
+pub(crate) mod webhooks;
 
 use fabric_contract::CallError;
 use healthchain_interface::{PageLimit, PageToken};

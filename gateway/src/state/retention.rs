@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 use super::{State, StateError};
 
 /// Tables whose rows end with their `expires_at`.
-const EXPIRING: &[&str] = &["answers", "awaited_signatures", "caller_tokens", "caller_uses"];
+const EXPIRING: &[&str] = &["answers", "awaited_signatures", "caller_tokens", "caller_uses", "dead_letters"];
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// Deletes what is past its time, again and again, until the task is dropped.

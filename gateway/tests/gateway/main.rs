@@ -40,4 +40,5 @@ mod traces;
 mod uploads;
 mod wallet;
 mod wallet_hsm;
+mod webhooks;
 mod world;

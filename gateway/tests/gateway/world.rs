@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use fabric_msp::SigningIdentity;
 use fabric_msp::issue::{Authority, Issued, MspFolder, Request, write_msp_folder};
 use healthchain_gateway::callers::{Callers, Pace};
-use healthchain_gateway::configuration::{CallersConfiguration, LimitsConfiguration};
+use healthchain_gateway::configuration::{CallersConfiguration, LimitsConfiguration, WebhooksConfiguration};
 use healthchain_gateway::contents::https::HttpsContents;
 use healthchain_gateway::events::hub::Hub;
 use healthchain_gateway::gateway::{Gateway, OwnOrganisation, OwnSigner, Patience};
@@ -26,6 +26,7 @@ use healthchain_gateway::server::{Running, serve};
 use healthchain_gateway::state::State;
 use healthchain_gateway::tls::{OwnCertificate, Trust, roots_from_pem};
 use healthchain_gateway::wallet::folder::FolderWallet;
+use healthchain_gateway::webhooks::sender::Sender;
 use healthchain_rules::{EncryptionKey, Holder, KeyHash, MspId, Recipient};
 use rustls::RootCertStore;
 use serde_json::Value;
@@ -358,6 +359,7 @@ impl Draft {
         let gateway = Arc::new(Gateway {
             events: Hub::new(&ledger, &signer),
             streams: Arc::new(Streams::with_beat(BEAT)),
+            webhooks: Arc::new(Sender::new(&WebhooksConfiguration::default()).unwrap()),
             organisation: OwnOrganisation {
                 msp_id: self.msp_id.clone(),
                 signer,

@@ -46,6 +46,12 @@ documented! {
     /// Of `GET /v1/events`.
     EventsProblems: CALLER MEMBER_CALLER QUERY LEDGER EVENTS;
         UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
+    /// Of webhooks.
+    WebhookProblems: CALLER MEMBER_CALLER QUERY JSON_BODY REPETITION STATE LEDGER WEBHOOKS;
+        UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
+    /// Of redelivering.
+    RedeliveryProblems: CALLER MEMBER_CALLER REPETITION STATE LEDGER WEBHOOKS REDELIVERY;
+        UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
     /// Of the patient index.
     IndexProblems: CALLER MEMBER_CALLER JSON_BODY REPETITION STATE INDEX LEDGER;
         UnknownCaller MemberSuspended MemberRetired UnknownMember;

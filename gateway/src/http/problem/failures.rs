@@ -11,6 +11,7 @@ use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
 use crate::use_cases::patient_index::IndexRefusal;
 use crate::use_cases::upload::UploadRefusal;
+use crate::webhooks::WebhookRefusal;
 
 impl From<Failure> for Problem {
     /// The inside message goes to the log, never to the caller.
@@ -49,6 +50,7 @@ fn problem(failure: Failure) -> Problem {
         Failure::Records(RecordsError::Unavailable(_)) => RECORD_STORE_UNAVAILABLE.into(),
         Failure::Index(refusal) => index(refusal).into(),
         Failure::Upload(refusal) => upload(refusal),
+        Failure::Webhook(refusal) => webhook(refusal),
         Failure::State(_) => STATE_UNAVAILABLE.into(),
         Failure::Contents(error) => contents(error),
         Failure::Tampered(what) => Problem::new(RECORD_TAMPERED).because(what),
@@ -61,6 +63,16 @@ fn problem(failure: Failure) -> Problem {
         Failure::Locked(lock) => locked(lock).into(),
         Failure::AfterOpening { opening, failure } => problem(*failure).of_opening(opening),
         Failure::Internal(_) => INTERNAL.into(),
+    }
+}
+
+fn webhook(refusal: WebhookRefusal) -> Problem {
+    match refusal {
+        WebhookRefusal::Url(reason) => Problem::new(WEBHOOK_URL_REFUSED).because(reason),
+        WebhookRefusal::TooMany(most) => Problem::new(TOO_MANY_WEBHOOKS).because(format_args!("at most {most}")),
+        WebhookRefusal::Unknown => WEBHOOK_NOT_FOUND.into(),
+        WebhookRefusal::NoSuchLetter => DEAD_LETTER_NOT_FOUND.into(),
+        WebhookRefusal::NotTaken(reason) => Problem::new(WEBHOOK_NOT_TAKEN).because(reason),
     }
 }
 

@@ -225,6 +225,26 @@ kinds! {
 }
 
 kinds! {
+    /// What the routes of webhooks may answer besides.
+    WEBHOOKS:
+    WEBHOOK_NOT_FOUND 404 "webhook-not-found"
+        "You have no such webhook."
+    WEBHOOK_URL_REFUSED 422 "webhook-url-refused"
+        "This gateway does not call the webhook's address."
+    TOO_MANY_WEBHOOKS 409 "too-many-webhooks"
+        "You have as many webhooks as one member may have: take one away."
+}
+
+kinds! {
+    /// What redelivering may answer besides.
+    REDELIVERY:
+    DEAD_LETTER_NOT_FOUND 404 "dead-letter-not-found"
+        "The webhook has no such dead letter, or has it no more, or you may not know of the event any more."
+    WEBHOOK_NOT_TAKEN 502 "webhook-not-taken"
+        "The webhook's receiver did not take the message this time either; it stays in the list."
+}
+
+kinds! {
     /// What publishing a record may answer besides.
     RECORD_BODY:
     MEDIA_TYPE_NOT_A_RECORD 415 "media-type-not-a-record"
@@ -386,6 +406,8 @@ pub const ALL: &[&[Kind]] = &[
     INDEX,
     LIMITS,
     EVENTS,
+    WEBHOOKS,
+    REDELIVERY,
     RECORD_BODY,
     UPLOADS,
     TUS,
