@@ -65,5 +65,11 @@ pub async fn outcomes(state: &State, height: u64) -> Result<Vec<Outcome>, StateE
                 .into(),
         ),
         outcome("sessions", false, "callers sign in again".into()),
+        outcome(
+            "webhooks",
+            false,
+            "members make them again, each behind the last event that its server knows: none is lost, for the ledger has them all"
+                .into(),
+        ),
     ])
 }

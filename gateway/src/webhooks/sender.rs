@@ -83,19 +83,22 @@ impl Sender {
     /// As configured.
     pub fn new(configuration: &WebhooksConfiguration) -> Result<Self, SenderError> {
         let allow_private = configuration.allow_private;
-        let mut http = reqwest::Client::builder()
-            .https_only(true)
-            .no_proxy()
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .user_agent(USER_AGENT)
-            .dns_resolver(Permitted { allow_private });
-        if let Some(file) = &configuration.tls_root {
-            http = http.tls_certs_merge(Certificate::from_pem_bundle(&read(file)?)?);
-        }
-        let of_one_member = configuration.of_one_member.get();
-        Ok(Self { http: http.build()?, allow_private, of_one_member })
+        let builder = || {
+            let http = reqwest::Client::builder().https_only(true).no_proxy().redirect(Policy::none());
+            let http = http.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).user_agent(USER_AGENT);
+            http.dns_resolver(Permitted { allow_private })
+        };
+        let http = match &configuration.tls_root {
+            Some(file) => builder().tls_certs_merge(Certificate::from_pem_bundle(&read(file)?)?).build()?,
+            None => builder().build().or_else(|error| {
+                tracing::warn!(
+                    ?error,
+                    "the system has no TLS authorities: without [webhooks] tls_root no webhook is reached"
+                );
+                builder().tls_certs_only([]).build()
+            })?,
+        };
+        Ok(Self { http, allow_private, of_one_member: configuration.of_one_member.get() })
     }
 
     /// Refuses an address that is not called.

@@ -74,6 +74,9 @@ async fn routes_ports_and_what_the_gateway_depends_on_are_measured() {
     assert!(sample(&metrics, r#"healthchain_certificate_days_left{certificate="tls"}"#) > 1.0);
     assert!(sample(&metrics, "healthchain_records_room_bytes ") > 0.0);
     assert!(sample(&metrics, r#"healthchain_port_seconds_count{port="state",operation="check",outcome="ok"}"#) >= 1.0);
+    for told in ["healthchain_event_streams ", "healthchain_webhook_dead_letters_total "] {
+        assert!(sample(&metrics, told) >= 0.0);
+    }
     // A connection goes back to the pool by and by.
     let connections = ["idle", "used"].map(|state| format!("healthchain_state_connections{{state=\"{state}\"}}"));
     assert_eq!(connections.iter().map(|name| sample(&metrics, name)).sum::<f64>(), 1.0);

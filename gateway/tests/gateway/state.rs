@@ -225,6 +225,7 @@ async fn a_rebuilt_state_reads_the_ledger_again_and_says_what_the_ledger_does_no
         assert_eq!(checkpoint::load(&state, custodian::READER).await.unwrap(), None);
         let of = |what: &str| outcomes.iter().find(|outcome| outcome.what.contains(what)).unwrap();
         assert!(of("checkpoint").rebuilt && of("checkpoint").says.contains("block 500"));
+        assert!(!of("webhooks").rebuilt);
         assert!(!of("patient index").rebuilt && of("patient index").says.contains("backup"));
     }
 }
