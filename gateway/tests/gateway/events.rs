@@ -152,7 +152,7 @@ async fn who_begins_now_and_comes_again_misses_nothing_that_happened_in_between(
     world.ledger.withdraw("dr-grey", "anna");
     let mut stream = follow(&world.hospital, "", None).await;
     let place = stream.next().await.unwrap();
-    assert_eq!((place.kind.as_str(), place.data.as_str()), ("place", ""));
+    assert_eq!((place.kind.as_str(), place.data.as_str()), ("place", "{}"));
     drop(stream);
     let between = world.ledger.withdraw("dr-grey", "anna");
     let mut stream = follow(&world.hospital, "", Some(&place.id)).await;

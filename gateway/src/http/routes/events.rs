@@ -62,7 +62,7 @@ pub(crate) struct PageOfEvents {
 /// What comes to stand on a trail that the caller may read, as it happens, and to auditors the openings of their organisation's records.
 /// Each event comes at least once, in the ledger's order; what was told before a reconnection may be told again. With
 /// `Accept: text/event-stream` the events are sent as they happen (WHATWG server-sent events); the stream begins behind
-/// `Last-Event-ID`, which goes before `after`, or now. Events of the type `place` carry no data, only the id to come again with.
+/// `Last-Event-ID`, which goes before `after`, or now. Events of the type `place` carry no data (`{}`), only the id to come again with.
 /// Otherwise the answer is a page; at the end of the ledger it waits a second for an event.
 #[utoipa::path(get, path = "/v1/events",
     operation_id = "events", tag = "events",
@@ -205,7 +205,8 @@ impl Follower {
     fn place(&mut self) -> Event {
         let place = self.telling.place();
         self.said = Some(place);
-        Event::default().event("place").id(place.to_string()).data("")
+        // Without data it would not be an event, and the place not be kept.
+        Event::default().event("place").id(place.to_string()).data("{}")
     }
 }
 
