@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use fabric_contract::Context;
 use healthchain_interface::{
-    CancelOrder, MakePlan, OrderSubscription, Page, PlansQuery, Statement, StatementQuery, Subscriptions,
+    CancelOrder, DueRemindersQuery, MakePlan, OrderSubscription, Page, PlansQuery, RemindSubscriber, Statement,
+    StatementQuery, Subscriptions,
 };
 use healthchain_rules::charge::{Account, Charge, ChargeLine, Place, decide_reading_statement};
 use healthchain_rules::subscription::{
-    Order, OrderDraft, OrderGround, Phase, Plan, SubscriptionAct, SubscriptionStatus, decide_cancellation,
-    decide_closing, decide_making, decide_order, decide_reading,
+    DueReminder, Order, OrderDraft, OrderGround, Phase, Plan, Subscription, SubscriptionAct, SubscriptionStatus,
+    decide_asking_reminders, decide_cancellation, decide_closing, decide_making, decide_order, decide_reading,
+    decide_reminding,
 };
-use healthchain_rules::{LedgerTime, MemberId, Outcome, PlanId, Refusal};
+use healthchain_rules::{LedgerTime, MemberId, Outcome, PlanId, Refusal, limit};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Record;
@@ -21,8 +23,10 @@ use crate::storage::charge::{load_charges, load_first_of_year};
 use crate::storage::delegation::load_delegation;
 use crate::storage::member::load_member;
 use crate::storage::subscription::{
-    load_order, load_plan, load_plans, load_subscription, save_cancelled, save_closed, save_made, save_ordered,
+    load_ending, load_order, load_plan, load_plans, load_subscription, save_cancelled, save_closed, save_made,
+    save_ordered, save_reminded,
 };
+use crate::storage::{Each, fetch};
 use crate::transaction;
 
 pub(crate) struct SubscriptionContract;
@@ -80,7 +84,7 @@ impl Subscriptions for SubscriptionContract {
         match decide_order(&caller, ground, draft, transaction, at)? {
             Outcome::Repeated(order) => Ok(order),
             Outcome::Decided(order, proof) => {
-                save_ordered(context, &order, &proof)?;
+                save_ordered(context, &order, subscription.as_ref(), &proof)?;
                 let act = SubscriptionAct::SubscriptionOrdered {
                     order: order.id.clone(),
                     plan: order.plan.clone(),
@@ -106,7 +110,7 @@ impl Subscriptions for SubscriptionContract {
         match outcome {
             Outcome::Repeated(order) => Ok(order),
             Outcome::Decided(order, proof) => {
-                save_cancelled(context, &order, &proof)?;
+                save_cancelled(context, &order, subscription.as_ref(), &proof)?;
                 let until = proof.subscription().until;
                 let act = SubscriptionAct::OrderCancelled { order: order.id.clone(), until };
                 Record::new(act).about(&patient).save(context, &caller)?;
@@ -132,6 +136,41 @@ impl Subscriptions for SubscriptionContract {
             }
         };
         Ok(SubscriptionStatus { subscription, phase, free_notarizations_left })
+    }
+
+    async fn due_reminders(&self, context: &Context, query: DueRemindersQuery) -> Result<Page<DueReminder>, Refusal> {
+        let DueRemindersQuery { days, page_token, limit } = query;
+        let caller = load_caller(context).await?;
+        let organisation = &decide_asking_reminders(&caller)?.msp_id;
+        let days = days.unwrap_or(limit::REMINDER_DAYS).min(limit::REMINDER_DAYS);
+        let from = page_token::read(&days, page_token)?;
+
+        let at = transaction::time(context)?;
+        let ends = (at.minus_days(limit::GRACE_DAYS), at.plus_days(days));
+        let (patients, next) = load_ending(context, ends, from.as_ref(), limit.unwrap_or_default().into()).await?;
+        let loads =
+            (Each(patients.iter().map(load_member).collect()), Each(patients.iter().map(load_subscription).collect()));
+        let (members, subscriptions) = fetch(context, loads).await?;
+        let items = members.into_iter().zip(subscriptions).filter_map(|(member, subscription)| {
+            member.filter(|member| member.organisation == *organisation).and(subscription)?.due_reminder(at)
+        });
+        Ok(Page { items: items.collect(), next_page_token: page_token::write(&days, next)? })
+    }
+
+    async fn remind(&self, context: &mut Context, call: RemindSubscriber) -> Result<Subscription, Refusal> {
+        let RemindSubscriber { patient, reminder, until } = call;
+        let first = (load_member(&patient), load_subscription(&patient));
+        let (caller, (member, subscription), ()) = load_caller_with(context, first, |_, _| ()).await?;
+
+        let at = transaction::time(context)?;
+        match decide_reminding(&caller, member.as_ref(), subscription, (reminder, until), at)? {
+            Outcome::Repeated(subscription) => Ok(subscription),
+            Outcome::Decided(subscription, proof) => {
+                save_reminded(context, &subscription, proof)?;
+                Record::new(subscription.reminding_act(reminder)).about(&patient).save(context, &caller)?;
+                Ok(subscription)
+            }
+        }
     }
 
     async fn statement(&self, context: &Context, query: StatementQuery) -> Result<Statement, Refusal> {

@@ -6,6 +6,7 @@ use healthchain_network::{
     Consortium, LedgerKind, Network, NetworkError, Organisation, PeerAccess, Programs, Progress,
 };
 use healthchain_rules::{OrganisationKind, Role};
+use serde_json::json;
 
 use crate::peers::{Peers, identity};
 use crate::{Chain, Forged, Person};
@@ -159,21 +160,30 @@ fn consortium(patients: usize) -> Consortium {
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
             Some("patient-services") => (0..patients)
                 .map(|number| (patient_id(number), "patient"))
-                .chain([("e2e-guardian".into(), "guardian")])
+                .chain([("e2e-guardian".into(), "guardian"), ("e2e-patients-maintainer".into(), "maintainer")])
+                .chain([("e2e-reminders".into(), "agent")])
                 .collect(),
             Some("primary-care") => {
                 vec![
                     ("e2e-clinician-2".into(), "clinician"),
                     ("e2e-clinician-3".into(), "clinician"),
                     ("e2e-hospital-maintainer".into(), "maintainer"),
+                    ("e2e-custodian".into(), "agent"),
                 ]
             }
             Some("secondary-care") => {
-                vec![("e2e-privacy-officer".into(), "privacy-officer"), ("e2e-clinic-maintainer".into(), "maintainer")]
+                vec![
+                    ("e2e-privacy-officer".into(), "privacy-officer"),
+                    ("e2e-clinic-maintainer".into(), "maintainer"),
+                    ("e2e-verifier".into(), "agent"),
+                ]
             }
             Some("payer") => vec![("e2e-officer-2".into(), "payer-officer")],
             _ => vec![],
         };
+        if let Some(agents) = agents(organisation["kind"].as_str().unwrap_or_default()) {
+            organisation.insert("agents".into(), toml::Value::try_from(agents).expect("it is a table"));
+        }
         let members = organisation["members"].as_array_mut().expect("an organisation lists members");
         members.extend(more.into_iter().map(|(id, role)| {
             toml::Table::from_iter([("id".to_owned(), id.into()), ("role".to_owned(), role.into())]).into()
@@ -181,6 +191,22 @@ fn consortium(patients: usize) -> Consortium {
     }
     let shape = Consortium::parse(&shape.to_string()).expect("more members are no other shape");
     shape.with_port_offset(PORT_OFFSET).expect("the ports exist")
+}
+
+/// The agents of the gateway of an organisation of a kind; each looks every second whether it was deployed.
+fn agents(kind: &str) -> Option<serde_json::Value> {
+    let policy = json!({ "publishers": ["HospitalMSP"], "categories": ["allergy"] });
+    match kind {
+        "primary-care" => Some(json!({ "pause_seconds": 1, "key_custodian": { "member": "e2e-custodian" } })),
+        "secondary-care" => {
+            Some(json!({ "pause_seconds": 1, "amendment_verifier": { "member": "e2e-verifier", "policy": policy } }))
+        }
+        "patient-services" => {
+            let reminders = json!({ "member": "e2e-reminders", "days": 30, "check_seconds": 1 });
+            Some(json!({ "pause_seconds": 1, "subscription_reminders": reminders }))
+        }
+        _ => None,
+    }
 }
 
 fn patient_id(number: usize) -> String {

@@ -8,6 +8,8 @@
 //! Several gateways of one organisation run the same agents; a lease in the state keeps all but one of each idle.
 
 pub mod amendment_verifier;
+pub mod key_custodian;
+pub mod subscription_reminders;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +29,8 @@ use crate::state::{StateError, checkpoint, leases};
 use crate::use_cases::now;
 
 use self::amendment_verifier::AmendmentVerifier;
+use self::key_custodian::KeyCustodian;
+use self::subscription_reminders::SubscriptionReminders;
 
 /// A program that acts under a charter.
 pub trait Agent: Send + Sync + 'static {
@@ -101,12 +105,26 @@ pub enum Halt {
 
 /// Starts the agents that the configuration names.
 pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec<JoinHandle<()>> {
+    let AgentsConfiguration { pause_seconds, amendment_verifier, key_custodian, subscription_reminders } =
+        configuration;
+    let pace = Pace { pause: Duration::from_secs(pause_seconds.get()), ..Pace::default() };
     let mut tasks = Vec::new();
-    if let Some(verifier) = &configuration.amendment_verifier {
+    if let Some(verifier) = amendment_verifier {
         let agent = Listening(AmendmentVerifier::new(verifier.policy.clone()));
-        tasks.push(tokio::spawn(run(Arc::clone(gateway), verifier.member.clone(), agent, Pace::default())));
+        tasks.push(spawn(gateway, &verifier.member, agent, pace));
+    }
+    if let Some(custodian) = key_custodian {
+        tasks.push(spawn(gateway, &custodian.member, Listening(KeyCustodian), pace));
+    }
+    if let Some(reminders) = subscription_reminders {
+        let agent = SubscriptionReminders::new(reminders.days, Duration::from_secs(reminders.check_seconds.get()));
+        tasks.push(spawn(gateway, &reminders.member, agent, pace));
     }
     tasks
+}
+
+fn spawn<A: Agent>(gateway: &Arc<Gateway>, member: &MemberId, agent: A, pace: Pace) -> JoinHandle<()> {
+    tokio::spawn(run(Arc::clone(gateway), member.clone(), agent, pace))
 }
 
 /// Runs an agent under this member's identity until the task is dropped.

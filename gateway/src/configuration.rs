@@ -33,7 +33,7 @@ use url::Url;
 
 use crate::content::content_bytes_at_most;
 
-pub use self::agents::{AgentsConfiguration, AmendmentPolicy, AmendmentVerifierConfiguration};
+pub use self::agents::{AgentsConfiguration, AmendmentPolicy};
 pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;

@@ -29,7 +29,7 @@ use crate::failure::Failure;
 use crate::sealing::{EnvelopeContext, seal};
 
 /// Seals a payload of a link's version to one recipient.
-fn seal_for(
+pub(crate) fn seal_for(
     recipient: Recipient,
     payload: &Payload,
     link: &LinkId,

@@ -136,8 +136,11 @@ pub struct Organisation {
     /// MSP ids of the organisations of whose records it keeps copies, once they name it as their custodian.
     #[serde(default)]
     pub keep_for: Vec<MspId>,
-    /// Its members; the first administrator founds it on the ledger.
+    /// Its members; the first administrator founds it on the ledger. An agent is in the wallet, and is for an administrator to deploy.
     pub members: Vec<Member>,
+    /// `[agents]` of its gateway's configuration: which agents run there, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<serde_json::Value>,
 }
 
 /// A member of the demonstration.

@@ -12,7 +12,7 @@ use fabric_contract::CallError;
 use fabric_msp::{Certificate, SigningIdentity};
 use futures::future::{join_all, try_join_all};
 use healthchain_interface::{EnterOrganisation, Founder, Founders, MembersClient, NewMember, OrganisationsClient};
-use healthchain_rules::{KeyHash, OrganisationState, PublicKey, Refusal, RefusalCode};
+use healthchain_rules::{KeyHash, OrganisationState, PublicKey, Refusal, RefusalCode, Role};
 use openssl::pkey::PKey;
 
 use crate::{CertificateFiles, Member, NetworkError, Organisation, network::PeerAccess, site::Site};
@@ -131,7 +131,8 @@ impl<'a> Administrator<'a> {
 
     async fn register_all(&self) -> Result<(), NetworkError> {
         // The others' entering makes no difference to registering, so all members go at once.
-        let outcomes = join_all(self.organisation.members.iter().map(|member| self.register(member))).await;
+        let members = self.organisation.members.iter().filter(|member| member.role != Role::Agent);
+        let outcomes = join_all(members.map(|member| self.register(member))).await;
         outcomes.into_iter().collect()
     }
 

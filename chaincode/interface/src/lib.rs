@@ -78,8 +78,8 @@ pub use statistics::{
     StatisticsClient, StatisticsDispatcher, TableQuery,
 };
 pub use subscriptions::{
-    CancelOrder, MakePlan, OrderSubscription, PlansQuery, Statement, StatementQuery, Subscriptions,
-    SubscriptionsClient, SubscriptionsDispatcher,
+    CancelOrder, DueRemindersQuery, MakePlan, OrderSubscription, PlansQuery, RemindSubscriber, Statement,
+    StatementQuery, Subscriptions, SubscriptionsClient, SubscriptionsDispatcher,
 };
 
 /// All contracts, in the order in which the chaincode serves them. What their functions share goes into `schemas`.

@@ -1,6 +1,8 @@
 use fabric_contract::{Context, contract};
 use healthchain_rules::charge::{Account, ChargeLine, Sums};
-use healthchain_rules::subscription::{Order, Plan, PlanTerms, SubscriptionStatus};
+use healthchain_rules::subscription::{
+    DueReminder, Order, Plan, PlanTerms, Reminder, Subscription, SubscriptionStatus,
+};
 use healthchain_rules::{LedgerTime, MemberId, OrderId, PlanId, Refusal};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,33 @@ pub struct CancelOrder {
     pub order: OrderId,
     /// Of which patient.
     pub patient: MemberId,
+}
+
+/// Asks which reminders are due.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DueRemindersQuery {
+    /// Of subscriptions that end within so many days, at most 30 (more count as 30), 30 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// From the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<PageToken>,
+    /// Subscriptions looked at, 1 to 100, 20 if absent; not each has a reminder that is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<PageLimit>,
+}
+
+/// Reminds a patient, and whoever pays, that a subscription ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemindSubscriber {
+    /// Which patient.
+    pub patient: MemberId,
+    /// Of what.
+    pub reminder: Reminder,
+    /// Until when the subscription is paid, as the caller knows it.
+    pub until: LedgerTime,
 }
 
 /// Asks for a statement.
@@ -116,6 +145,17 @@ pub trait Subscriptions {
     /// the paying organisation who read its statements.
     #[evaluate]
     async fn subscription(&self, context: &Context, patient: MemberId) -> Result<SubscriptionStatus, Refusal>;
+
+    /// The reminders that nobody has given yet to patients of the caller's organisation, which serves patients; the subscriptions that
+    /// end first come first. For maintainers, and so their agents. Subscriptions that were ordered before the ledger kept this list come on
+    /// it with their renewal.
+    #[evaluate]
+    async fn due_reminders(&self, context: &Context, query: DueRemindersQuery) -> Result<Page<DueReminder>, Refusal>;
+
+    /// Reminds a patient of the caller's organisation, and whoever pays: the event tells them. For maintainers, and so their agents. Each
+    /// reminder is given once, when it is due; repeating it is harmless.
+    #[submit]
+    async fn remind(&self, context: &mut Context, call: RemindSubscriber) -> Result<Subscription, Refusal>;
 
     /// An account's charges, newest first, with what is due. Of a patient for the patient and guardians who may subscribe for it, of an
     /// organisation for its payer officers and administrators.

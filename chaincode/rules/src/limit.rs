@@ -64,6 +64,8 @@ pub const RECOVERY_DAYS: u32 = 30;
 pub const PERIOD_DAYS: u32 = 366;
 /// Days of a subscription plan's grace.
 pub const GRACE_DAYS: u32 = 90;
+/// Days before its end from which on somebody is reminded of a subscription.
+pub const REMINDER_DAYS: u32 = 30;
 /// Periods that one order may have.
 pub const PERIODS: u32 = 12;
 /// Days that subscriptions are ordered ahead (five years).

@@ -238,6 +238,8 @@ refusal_codes! {
     OrderTooFarAhead 409 "order-too-far-ahead"
     /// A subscription of another plan or payer runs.
     SubscriptionRunning 409 "subscription-running"
+    /// The subscription does not end so, or not now.
+    ReminderNotDue 409 "reminder-not-due"
     // Notarizations.
     /// No such notarization, or none that the caller may know of.
     UnknownNotarization 404 "unknown-notarization"

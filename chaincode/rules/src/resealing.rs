@@ -8,6 +8,7 @@ use crate::member::{Caller, Member};
 use crate::organisation::Organisation;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::role::Permission;
 use crate::time::LedgerTime;
 
 /// What the ledger holds, now, of what a re-sealing names.
@@ -31,14 +32,20 @@ pub struct ResealingState<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct MayReseal(());
 
-/// Whether the caller may ask which envelopes its organisation's links lack: the gateway of a care organisation, which is given.
+/// Whether the caller may ask which envelopes its organisation's links lack: the gateway of a care organisation, which is given, or an
+/// agent of somebody who publishes its links. No person does this: nobody but the organisation's programs holds the key to it.
 pub fn decide_asking(caller: &Caller) -> Result<&Organisation, Refusal> {
-    let custodian = caller.custodian()?;
-    envelope::require_care_organisation(custodian)?;
-    Ok(custodian)
+    let publisher = match caller {
+        Caller::Member(actor) if actor.agent.is_some() => {
+            &caller.permitted_member(Permission::PublishLink)?.organisation
+        }
+        Caller::Member(_) | Caller::Custodian(_) => caller.custodian()?,
+    };
+    envelope::require_care_organisation(publisher)?;
+    Ok(publisher)
 }
 
-/// Whether the caller, the gateway of the link's publisher, may add this envelope: for somebody to whom the link would be sealed if it
+/// Whether the caller, the gateway of the link's publisher or an agent as above, may add this envelope: for somebody to whom the link would be sealed if it
 /// were published now, with the present key, of which there is none yet. To others the link is unknown.
 pub fn decide_resealing(
     caller: &Caller,

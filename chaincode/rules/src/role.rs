@@ -99,6 +99,8 @@ permissions! {
     MakePlan
     /// Order subscriptions: patients for themselves, payers for patients.
     OrderSubscription
+    /// Remind the own organisation's patients that their subscriptions end.
+    RemindSubscriber
     /// Read what the own organisation is charged.
     ReadStatement
     // Notarizations, statistics, rewards.
@@ -155,7 +157,7 @@ impl Role {
                 ReadStatement,
                 ReadOrganisationAudit,
             ],
-            Self::Maintainer => &[MakePlan, DefineMeasure, ContributeCounts, SponsorProgram],
+            Self::Maintainer => &[MakePlan, RemindSubscriber, DefineMeasure, ContributeCounts, SponsorProgram],
             Self::Patient => &[Delegate, OpenLink, GrantConsent, OrderSubscription, CollectRewards, ReadPatientAudit],
             Self::Guardian => &[OpenLink],
             Self::Clinician => &[

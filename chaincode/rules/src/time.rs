@@ -42,6 +42,11 @@ impl LedgerTime {
     pub const fn plus_days(self, days: u32) -> Self {
         Self(self.0.saturating_add(days as u64 * 86_400_000))
     }
+
+    /// So many days before this time, at the earliest 1970.
+    pub const fn minus_days(self, days: u32) -> Self {
+        Self(self.0.saturating_sub(days as u64 * 86_400_000))
+    }
 }
 
 impl fmt::Display for LedgerTime {

@@ -123,6 +123,9 @@ keys! {
     PLAN "plan" plan(id: &PlanId) [id]
     /// A patient's subscription.
     SUBSCRIPTION "subscription" subscription(patient: &MemberId) [patient]
+    /// A patient whose subscription is paid until then.
+    SUBSCRIPTION_END "subscription-end" subscription_end(until: LedgerTime, patient: &MemberId)
+        [chronological(until), patient]
     /// An order.
     ORDER "order" order(patient: &MemberId, id: &OrderId) [patient, id]
     /// A charge for a patient.
@@ -212,7 +215,7 @@ pub(super) fn ordered_time(time: LedgerTime) -> String {
     format!("{:020}", time.milliseconds())
 }
 
-fn chronological(time: LedgerTime) -> String {
+pub(super) fn chronological(time: LedgerTime) -> String {
     format!("{:020}", time.milliseconds())
 }
 

@@ -1,4 +1,4 @@
-use healthchain_interface::{Reseal, ResealQuery, RotateKey, ToReseal};
+use healthchain_interface::{DeployAgent, Reseal, ResealQuery, RotateKey, StopAgent, ToReseal};
 use healthchain_rules::*;
 use serde_json::json;
 
@@ -95,4 +95,41 @@ async fn re_sealing_is_for_the_publishers_gateway() {
     assert_eq!(refused(gateway.links().reseal(&unknown).await), RefusalCode::UnknownLink);
     assert_eq!(gateway.status_of("Links:toReseal", json!({"patient": "alice", "limit": 0})).await, 400);
     assert_eq!(gateway.status_of("Links:reseal", json!({"link": "l1", "envelope": {}})).await, 400);
+}
+
+#[tokio::test]
+async fn an_agent_of_a_clinician_works_off_the_list_until_it_is_stopped() {
+    let mut consortium = Consortium::new().await;
+    consortium.add("custodian", "hospital", "client");
+    let person = consortium.person("custodian");
+    let deployment = DeployAgent {
+        agent: id("custodian"),
+        owner: id("carol"),
+        key_hash: person.key_hash.clone(),
+        encryption_key: person.encryption_key.clone(),
+        functions: [id("Links:reseal"), id("Links:toReseal")].into(),
+        purposes: [].into(),
+        categories: [].into(),
+        calls_a_day: 100,
+        epsilon_a_day: 0,
+        until: now().plus_days(7),
+    };
+    consortium.person("admin-hospital").agents().deploy(&deployment).await.unwrap();
+    for link in ["l1", "l2"] {
+        consortium.publish(link, Category::Summary).await;
+    }
+    rotate_alices_encryption_key(&consortium).await;
+
+    let custodian = consortium.person("custodian").links();
+    let list = custodian.to_reseal(&of_alice()).await.unwrap().items;
+    let call = |item: &ToReseal| Reseal { link: item.link.clone(), envelope: envelope_for(&item.recipient) };
+    custodian.reseal(&call(&list[0])).await.unwrap();
+    assert_eq!(to_reseal(&consortium).await, list[1..]);
+    let used = consortium.person("carol").agents().agent(&id("custodian")).await.unwrap().used;
+    assert_eq!(used.calls, 1);
+
+    let stop = StopAgent { agent: id("custodian"), reason: id("not needed") };
+    consortium.person("carol").agents().stop(&stop).await.unwrap();
+    assert_eq!(refused(custodian.reseal(&call(&list[1])).await), RefusalCode::AgentNotPermitted);
+    assert_eq!(refused(custodian.to_reseal(&of_alice()).await), RefusalCode::AgentNotPermitted);
 }

@@ -355,3 +355,81 @@ async fn malformed_and_oversized_arguments_are_refused() {
         assert_eq!(max.status_of(function, argument).await, 400, "{function}");
     }
 }
+
+/// Ada, a maintainer of the organisation that serves the patients.
+pub(crate) async fn add_maintainer(consortium: &mut Consortium) {
+    consortium.add("ada", "patients", "client");
+    let ada = consortium.new_member("ada", Role::Maintainer);
+    consortium.person("admin-patients").members().register(&ada).await.unwrap();
+}
+
+pub(crate) fn reminder_of(due: &DueReminder) -> RemindSubscriber {
+    RemindSubscriber { patient: due.patient.clone(), reminder: due.reminder, until: due.until }
+}
+
+#[tokio::test]
+async fn a_reminder_is_on_the_list_until_it_is_given_or_the_subscription_renewed() {
+    let mut consortium = Consortium::new().await;
+    add_maintainer(&mut consortium).await;
+    a_plan(&consortium, "basic").await;
+    let until = consortium.person("alice").subscriptions().order(&an_order("o1", 1)).await.unwrap().until;
+    let of_bob = OrderSubscription { patient: id("bob"), ..an_order("o1", 1) };
+    consortium.person("pia").subscriptions().order(&of_bob).await.unwrap();
+
+    let ada = consortium.person("ada").subscriptions();
+    let due = async |query: &DueRemindersQuery| ada.due_reminders(query).await.unwrap();
+    let all = due(&DueRemindersQuery::default()).await;
+    assert_eq!(all.items[0], DueReminder { patient: id("alice"), reminder: Reminder::Ending, until });
+    assert_eq!((all.items.len(), all.next_page_token), (2, None));
+    let one = DueRemindersQuery { limit: Some(1.try_into().unwrap()), ..DueRemindersQuery::default() };
+    let first = due(&one).await;
+    let rest = due(&DueRemindersQuery { page_token: first.next_page_token.clone(), ..one.clone() }).await;
+    assert_eq!([first.items, rest.items].concat(), all.items);
+    let soon = DueRemindersQuery { days: Some(29), ..DueRemindersQuery::default() };
+    assert_eq!(due(&soon).await.items, [], "neither ends so soon");
+    let other = DueRemindersQuery { page_token: first.next_page_token, ..soon };
+    assert_eq!(refused(ada.due_reminders(&other).await), RefusalCode::PageTokenMismatch, "another list's page");
+
+    let call = reminder_of(&all.items[0]);
+    let reminded = ada.remind(&call).await.unwrap();
+    assert_eq!(reminded.reminded, [Reminder::Ending].into());
+    assert_eq!(ada.remind(&call).await.unwrap(), reminded, "repeated");
+    assert_eq!(due(&DueRemindersQuery::default()).await.items, all.items[1..]);
+
+    consortium.person("alice").subscriptions().order(&an_order("o2", 1)).await.unwrap();
+    assert_eq!(refused(ada.remind(&call).await), RefusalCode::ReminderNotDue);
+    let renewed = consortium.person("alice").subscriptions().subscription(&id("alice")).await.unwrap();
+    assert!(renewed.subscription.reminded.is_empty(), "its new end is another");
+    consortium.person("alice").subscriptions().cancel(&cancellation("o2")).await.unwrap();
+    assert_eq!(due(&DueRemindersQuery::default()).await.items, all.items, "it ends as before, and nobody was told so");
+}
+
+#[tokio::test]
+async fn reminders_are_refused_to_others_and_when_they_are_not_due() {
+    let mut consortium = Consortium::new().await;
+    add_maintainer(&mut consortium).await;
+    a_plan(&consortium, "basic").await;
+    let until = consortium.person("alice").subscriptions().order(&an_order("o1", 2)).await.unwrap().until;
+    let call = RemindSubscriber { patient: id("alice"), reminder: Reminder::Ending, until };
+    for other in ["alice", "pia", "carol", "max", "admin-patients", "gateway-patients"] {
+        let person = consortium.person(other).subscriptions();
+        assert_eq!(refused(person.remind(&call).await), RefusalCode::NotPermitted, "{other}");
+        let list = person.due_reminders(&DueRemindersQuery::default()).await;
+        assert_eq!(refused(list), RefusalCode::NotPermitted, "{other}");
+    }
+    let ada = consortium.person("ada");
+    for (call, expected) in [
+        (call.clone(), RefusalCode::ReminderNotDue),
+        (RemindSubscriber { reminder: Reminder::InGrace, ..call.clone() }, RefusalCode::ReminderNotDue),
+        (RemindSubscriber { patient: id("bob"), ..call.clone() }, RefusalCode::UnknownSubscription),
+        (RemindSubscriber { patient: id("carol"), ..call.clone() }, RefusalCode::UnknownPatient),
+        (RemindSubscriber { patient: id("nobody"), ..call }, RefusalCode::UnknownPatient),
+    ] {
+        assert_eq!(refused(ada.subscriptions().remind(&call).await), expected, "{call:?}");
+    }
+    let malformed = json!({"patient": "alice", "reminder": "birthday", "until": 1});
+    assert_eq!(ada.status_of("Subscriptions:remind", malformed).await, 400);
+    consortium.suspend("ada", "patients").await;
+    let list = ada.subscriptions().due_reminders(&DueRemindersQuery::default()).await;
+    assert_eq!(refused(list), RefusalCode::MemberSuspended);
+}

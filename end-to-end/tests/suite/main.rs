@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // reason: a test, although clippy does not see it: the harness is ours
 
+mod agents;
 mod amendments;
 mod busy;
 mod cli;
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
     promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES, events::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
-    promises.extend([records::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
+    promises.extend([records::PROMISES, agents::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS];
     let stopping_parts = [&stopping_parts.concat(), replicas::STOPPING_PARTS, events::STOPPING_PARTS].concat();

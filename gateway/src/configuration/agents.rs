@@ -1,14 +1,32 @@
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use healthchain_rules::{Category, MediaType, MemberId, MspId};
 use serde::Deserialize;
 
 /// `[agents]`: programs that act for the organisation under charters on the ledger; each runs when its section is there.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentsConfiguration {
+    /// How long an agent that the ledger does not let act waits before it asks again, in seconds.
+    pub pause_seconds: NonZeroU64,
     /// Approves other organisations' amendments that pass a policy.
     pub amendment_verifier: Option<AmendmentVerifierConfiguration>,
+    /// Seals anew what was sealed to keys that patients have replaced.
+    pub key_custodian: Option<KeyCustodianConfiguration>,
+    /// Has patients told that their subscriptions end.
+    pub subscription_reminders: Option<SubscriptionRemindersConfiguration>,
+}
+
+impl Default for AgentsConfiguration {
+    fn default() -> Self {
+        Self {
+            pause_seconds: const { NonZeroU64::new(60).unwrap() },
+            amendment_verifier: None,
+            key_custodian: None,
+            subscription_reminders: None,
+        }
+    }
 }
 
 /// `[agents.amendment_verifier]`.
@@ -41,6 +59,36 @@ pub struct AmendmentPolicy {
     /// Whether what does not pass is rejected for the organisation; otherwise it is left to people.
     #[serde(default)]
     pub reject: bool,
+}
+
+/// `[agents.key_custodian]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyCustodianConfiguration {
+    /// The agent, a member of the wallet.
+    pub member: MemberId,
+}
+
+/// `[agents.subscription_reminders]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionRemindersConfiguration {
+    /// The agent, a member of the wallet.
+    pub member: MemberId,
+    /// How many days before its end somebody is reminded of a subscription; the ledger takes 30 at most.
+    #[serde(default = "default_days")]
+    pub days: u32,
+    /// How often it is looked whom to remind, in seconds.
+    #[serde(default = "default_check_seconds")]
+    pub check_seconds: NonZeroU64,
+}
+
+fn default_days() -> u32 {
+    14
+}
+
+fn default_check_seconds() -> NonZeroU64 {
+    const { NonZeroU64::new(3600).unwrap() }
 }
 
 fn default_media_types() -> BTreeSet<MediaType> {

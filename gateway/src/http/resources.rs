@@ -213,6 +213,8 @@ static TABLE: &[Line] = &[
     post("/v1/plans", "Subscriptions:makePlan").creates().id("plan"),
     post("/v1/plans/{plan}/closure", "Subscriptions:closePlan"),
     get("/v1/patients/{patient}/subscription", "Subscriptions:subscription"),
+    get("/v1/subscription-reminders", "Subscriptions:dueReminders"),
+    post("/v1/patients/{patient}/subscription/reminders", "Subscriptions:remind"),
     post("/v1/patients/{patient}/orders", "Subscriptions:order").creates_at("/v1/patients/{patient}/subscription").id("order"),
     post("/v1/patients/{patient}/orders/{order}/cancellation", "Subscriptions:cancel"),
     get("/v1/statements/patients/{patient}", "Subscriptions:statement").within("account"),

@@ -1,6 +1,8 @@
 //! The agents that come with the gateway, on a ledger that lets them act, or not.
 
 mod amendment_verifier;
+mod key_custodian;
+mod subscription_reminders;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -77,12 +77,14 @@ pub(crate) struct State {
     /// Members who may do nothing and are told nothing.
     pub(crate) suspended: BTreeSet<MemberId>,
     pub(crate) receipts: BTreeMap<LinkId, ErasureReceipt>,
-    /// What functions that the gateway only passes on answer.
+    /// What functions answer, whatever else they would.
     pub(crate) answers: BTreeMap<String, serde_json::Value>,
     /// Writes that wait until the test lets them go.
     held: BTreeMap<String, Arc<Semaphore>>,
     /// Functions that were called, in order.
     pub(crate) calls: Vec<String>,
+    /// What each function was asked last.
+    arguments: BTreeMap<String, Vec<Vec<u8>>>,
     proposals: u64,
     /// Transactions that were signed elsewhere, and what was answered.
     submitted: BTreeMap<String, Vec<u8>>,
@@ -137,6 +139,20 @@ impl MemoryLedger {
         let mut state = self.state.lock().unwrap();
         state.tell_act(&organisation.parse().unwrap(), act.into());
         self.happened.send_replace(state.events.len());
+    }
+
+    /// The same, about a patient.
+    pub(crate) fn tell_about(&self, patient: &str, organisation: &str, act: impl Into<Act>) {
+        let mut state = self.state.lock().unwrap();
+        state.tell_act(&organisation.parse().unwrap(), act.into());
+        let told = state.events.last_mut().and_then(|notice| notice.event.as_mut());
+        told.unwrap().entry.patient = Some(patient.parse().unwrap());
+        self.happened.send_replace(state.events.len());
+    }
+
+    /// What this function was asked last.
+    pub(crate) fn argument_of(&self, function: &str) -> serde_json::Value {
+        argument(&self.state.lock().unwrap().arguments[function], 0)
     }
 
     pub(crate) fn called(&self, function: &str) -> usize {
@@ -248,6 +264,7 @@ impl MemoryLedger {
     fn call(&self, signer: &Creator, function: &str, arguments: &[Vec<u8>]) -> Answer {
         let mut state = self.state.lock().unwrap();
         state.calls.push(function.to_owned());
+        state.arguments.insert(function.to_owned(), arguments.to_vec());
         let failure = match state.failures.front() {
             Some((failing, ..)) if failing == function => state.failures.pop_front(),
             _ => None,
@@ -270,6 +287,9 @@ impl State {
             && let Some(code) = self.refused.get(member)
         {
             return Err(refused(*code));
+        }
+        if let Some(said) = self.answers.get(function) {
+            return answer(said);
         }
         match function {
             "height" => answer(&self.height),
@@ -380,16 +400,13 @@ impl State {
                 let known = events.iter().filter(concerns).map(|event| &event.entry.transaction);
                 answer(&known.collect::<Vec<_>>())
             }
-            // Whatever else is asked is only passed on: the test says what is answered, else the arguments come back.
-            other => match self.answers.get(other) {
-                Some(value) => answer(value),
-                None => answer(
-                    &arguments
-                        .iter()
-                        .map(|json| serde_json::from_slice(json).unwrap())
-                        .collect::<Vec<serde_json::Value>>(),
-                ),
-            },
+            // Whatever else is asked is only passed on: the arguments come back.
+            _ => answer(
+                &arguments
+                    .iter()
+                    .map(|json| serde_json::from_slice(json).unwrap())
+                    .collect::<Vec<serde_json::Value>>(),
+            ),
         }
     }
 

@@ -3,6 +3,9 @@
 
 mod order;
 mod plan;
+mod reminder;
+
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,7 @@ use crate::time::LedgerTime;
 
 pub use order::{MayCancel, MayOrder, Order, OrderDraft, OrderGround, OrderState, decide_cancellation, decide_order};
 pub use plan::{MayClosePlan, MayMakePlan, Plan, PlanState, PlanTerms, decide_closing, decide_making};
+pub use reminder::{DueReminder, MayRemind, Reminder, decide_asking_reminders, decide_reminding};
 
 /// A patient's subscription: the one in force, or the last one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +42,9 @@ pub struct Subscription {
     pub features: Features,
     /// What a notarization costs that is not among the free ones.
     pub notarization_price: Price,
+    /// The reminders of this end that were given.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub reminded: BTreeSet<Reminder>,
 }
 
 /// Who pays. JSON: `"patient"` or `{"organisation": "…"}`.
@@ -118,6 +125,17 @@ pub enum SubscriptionAct {
         /// Which.
         order: OrderId,
         /// Until when the subscription is paid now.
+        until: LedgerTime,
+    },
+    /// The patient, and whoever pays, are reminded that a subscription ends.
+    SubscriptionEnding {
+        /// Of what they are reminded.
+        reminder: Reminder,
+        /// Of which plan.
+        plan: PlanId,
+        /// Who pays.
+        payer: Payer,
+        /// Until when it is paid.
         until: LedgerTime,
     },
 }

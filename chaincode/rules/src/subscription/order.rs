@@ -1,5 +1,7 @@
 //! Orders: each extends a patient's subscription, or begins one, and leaves a charge.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -162,6 +164,7 @@ pub fn decide_order(
         grace_until: until.plus_days(plan.terms.grace_days),
         features: plan.terms.features.clone(),
         notarization_price: Price { amount: plan.terms.notarization_price, currency },
+        reminded: BTreeSet::new(),
     };
     let item = Item::Order { order: order.id.clone(), plan: order.plan.clone(), from, until };
     let charge = order.charge(item, order.amount, transaction, at);
@@ -199,6 +202,7 @@ pub fn decide_cancellation(
     let subscription = Subscription {
         until: order.from,
         grace_until: LedgerTime::from_milliseconds(order.from.milliseconds().saturating_add(grace)),
+        reminded: BTreeSet::new(),
         ..subscription.clone()
     };
     let charge = order.charge(Item::Cancellation { order: order.id.clone() }, -order.amount, transaction, at);

@@ -28,6 +28,7 @@ mod orders;
 mod properties;
 mod readings;
 mod recoveries;
+mod reminders;
 mod replays;
 mod requests;
 mod resealing;

@@ -112,6 +112,29 @@ fn re_sealing_is_the_publishers_gateways() {
 }
 
 #[test]
+fn an_agent_of_somebody_who_publishes_re_seals_within_its_charter() {
+    let (link, patient, grounds) = (link("l1", Category::Summary), patient(), Grounds::default());
+    let state = ResealingState { link: Some(&link), patient: Some(&patient), ..nothing(&grounds) };
+    let agent = |role, home: Organisation| {
+        let Caller::Member(owner) = caller_of(home, "carol", role) else { panic!("no member") };
+        agent_of(*owner, "custodian", "Links:reseal")
+    };
+    let custodian = agent(Role::Clinician, hospital());
+    assert_eq!(decide_asking(&custodian), Ok(&hospital()));
+    assert!(matches!(reseal(&custodian, state, for_alice()), Ok(Outcome::Decided(..))));
+    let old_key = envelope(Holder::Member(id("alice")), "alice-before");
+    assert_eq!(code(reseal(&custodian, state, old_key)), RefusalCode::EnvelopeNotWanted);
+    assert_eq!(code(reseal(&agent(Role::Clinician, clinic()), state, for_alice())), RefusalCode::UnknownLink);
+    for role in [Role::Administrator, Role::Maintainer, Role::PrivacyOfficer] {
+        assert_eq!(code(reseal(&agent(role, hospital()), state, for_alice())), RefusalCode::NotPermitted, "{role}");
+    }
+    let Caller::Member(mut stopped) = custodian else { panic!("no member") };
+    let charter = &mut stopped.agent.as_mut().unwrap().charter;
+    charter.state = CharterState::Stopped { by: id("carol"), at: NOW, reason: id("enough") };
+    assert_eq!(code(reseal(&Caller::Member(stopped), state, for_alice())), RefusalCode::AgentNotPermitted);
+}
+
+#[test]
 fn a_withdrawn_or_erased_link_is_sealed_to_nobody() {
     let (patient, grounds) = (patient(), Grounds::default());
     let reason = || id("wrong patient");

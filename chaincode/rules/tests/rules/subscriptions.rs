@@ -58,6 +58,7 @@ pub(crate) fn running(payer: Payer) -> Subscription {
         grace_until: at(27 * DAY),
         features: features(),
         notarization_price: Price { amount: 40, currency: usd() },
+        reminded: Default::default(),
     }
 }
 

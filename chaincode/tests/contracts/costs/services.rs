@@ -9,7 +9,8 @@ use crate::consortium::*;
 use crate::{notarizations, rewards, statistics, subscriptions};
 
 pub(super) async fn call_all(costs: &Costs) {
-    let consortium = Consortium::new().await;
+    let mut consortium = Consortium::new().await;
+    subscriptions::add_maintainer(&mut consortium).await;
     call_subscriptions(costs, &consortium).await;
     call_notarizations(costs, &consortium).await;
     call_rewards(costs, &consortium).await;
@@ -29,6 +30,9 @@ async fn call_subscriptions(costs: &Costs, consortium: &Consortium) {
     alice.cancel(&subscriptions::cancellation("o2")).await.unwrap();
     alice.subscription(&id("alice")).await.unwrap();
     alice.statement(&subscriptions::account_of(Account::Patient(id("alice")))).await.unwrap();
+    let ada = SubscriptionsClient::new(costs.of(consortium, "ada"));
+    let due = ada.due_reminders(&DueRemindersQuery::default()).await.unwrap();
+    ada.remind(&subscriptions::reminder_of(&due.items[0])).await.unwrap();
 }
 
 async fn call_notarizations(costs: &Costs, consortium: &Consortium) {

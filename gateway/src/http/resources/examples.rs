@@ -63,6 +63,7 @@ pub(super) fn body(function: &str) -> Option<Value> {
             "price": {"amount": 900, "currency": "USD"}, "period_days": 30, "grace_days": 7, "notarization_price": 300,
             "features": {"instant_release": true, "notarizations_a_year": 4, "share_links": false, "family_vault": false},
         }}),
+        "Subscriptions:remind" => json!({"reminder": "ending", "until": NEW_YEAR}),
         "Subscriptions:order" => json!({"plan": "basic", "periods": 12}),
         "Notarizations:notarize" => {
             json!({"patient": "anna", "kind": "document", "hash": KEY_HASH, "bill_to": "organisation"})

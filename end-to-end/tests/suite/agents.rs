@@ -1,0 +1,215 @@
+//! The agents that come with the gateways: an administrator deploys each over REST, it does its work, its owner stops it, and it does
+//! nothing more.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use healthchain_end_to_end::{Person, World, until};
+use healthchain_rules::LinkId;
+use healthchain_rules::OrganisationKind::{self, PatientServices, PrimaryCare, SecondaryCare};
+use healthchain_rules::Role::{self, Administrator, Clinician, Maintainer};
+use openssl::base64::encode_block;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use reqwest::{Method, RequestBuilder, header};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+crate::promises![
+    the_amendment_verifier_approves_by_its_policy_until_it_is_stopped,
+    the_key_custodian_seals_to_a_new_key_until_it_is_stopped,
+    whose_subscription_ends_is_reminded_until_the_agent_is_stopped,
+];
+
+const FIRST: &[u8] = br#"{"resourceType":"AllergyIntolerance","criticality":"low"}"#;
+const SECOND: &[u8] = br#"{"resourceType":"AllergyIntolerance","criticality":"high"}"#;
+/// Long enough for an agent that looks every second to do something that it should not.
+const A_WHILE: Duration = Duration::from_secs(4);
+
+/// An agent with what an administrator needs to deploy it, and who answers for it.
+struct Post {
+    agent: Person,
+    owner: Person,
+    administrator: Person,
+}
+
+impl Post {
+    fn new(world: &World, kind: OrganisationKind, owner: Role) -> Self {
+        let person = |role| world.person(kind, role, 0);
+        Self { agent: person(Role::Agent), owner: person(owner), administrator: person(Administrator) }
+    }
+
+    async fn deploy(&self, functions: &[&str], purposes: &[&str], categories: &[&str]) {
+        let access = self.agent.access();
+        let certificate = X509::from_pem(&std::fs::read(&access.identity.certificate).unwrap()).unwrap();
+        let key = certificate.public_key().unwrap().public_key_to_der().unwrap();
+        let encryption_key = PKey::private_key_from_pem(&std::fs::read(&access.encryption_key).unwrap()).unwrap();
+        let in_a_month = SystemTime::now() + Duration::from_secs(30 * 24 * 3600);
+        let until = u64::try_from(in_a_month.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let deployment = json!({
+            "agent": self.agent.id(), "owner": self.owner.id(), "key_hash": hex::encode(openssl::sha::sha256(&key)),
+            "encryption_key": encode_block(&encryption_key.public_key_to_der().unwrap()), "functions": functions,
+            "purposes": purposes, "categories": categories, "calls_a_day": 100, "until": until,
+        });
+        let deployed = self.administrator.post("/v1/agents", &deployment).await;
+        assert_eq!(deployed.status, 201, "{}", deployed.text());
+    }
+
+    async fn stop(&self) {
+        let path = format!("/v1/agents/{}/termination", self.agent.id());
+        let stopped = self.owner.post(&path, &json!({ "reason": "not needed" })).await;
+        assert!(stopped.is_success(), "{}", stopped.text());
+    }
+
+    /// The transactions that the ledger counts the agent today.
+    async fn calls(&self) -> u64 {
+        let found = self.owner.get(&format!("/v1/agents/{}", self.agent.id())).await;
+        found.json()["used"]["calls"].as_u64().unwrap()
+    }
+
+    /// Entries of an act on a patient's trail; each names the agent, and its owner.
+    async fn acts(&self, patient: &Person, act: &str) -> Vec<Value> {
+        let answer = patient.get(&format!("/v1/patients/{}/audit?limit=100", patient.id())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let entries = answer.json()["items"].as_array().cloned().unwrap_or_default();
+        let entries: Vec<_> = entries.into_iter().filter(|entry| entry["act"]["act"] == act).collect();
+        for entry in &entries {
+            let (member, owner) = (json!(self.agent.id()), json!(self.owner.id()));
+            assert_eq!((&entry["member"], &entry["owner"]), (&member, &owner), "{entry}");
+        }
+        entries
+    }
+
+    async fn comes_to_act(&self, patient: &Person, act: &str) -> Value {
+        until(act, || async {
+            let entries = self.acts(patient, act).await;
+            entries.first().cloned().ok_or_else(|| "not on the trail".to_owned())
+        })
+        .await
+    }
+}
+
+async fn propose(who: &Person, link: &LinkId, base: u32, record: &[u8]) -> String {
+    let path = format!("/v1/links/{link}/amendments?base_version={base}&reason=it%20is%20worse");
+    let with = |request: RequestBuilder| {
+        let request = request.header("Idempotency-Key", Uuid::new_v4().to_string());
+        request.header(header::CONTENT_TYPE, "application/fhir+json").body(record.to_vec())
+    };
+    let answer = who.request(Method::POST, &path, with).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+async fn comes_to_stand(who: &Person, amendment: &str, standing: &str) -> Value {
+    until("the amendment", || async {
+        let answer = who.get(&format!("/v1/amendments/{amendment}")).await;
+        let stands = answer.is_success() && answer.json()["standing"] == standing;
+        if stands { Ok(answer.json()) } else { Err(answer.text()) }
+    })
+    .await
+}
+
+async fn the_amendment_verifier_approves_by_its_policy_until_it_is_stopped(world: &World) {
+    let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
+    let post = Post::new(world, SecondaryCare, Clinician);
+    let functions = ["Amendments:amendment", "Amendments:approve", "Amendments:reject", "Links:link", "Members:member"];
+    post.deploy(&functions, &["treatment"], &["allergy", "laboratory"]).await;
+
+    let link = hospital.publish(patient.id(), "allergy", FIRST).await;
+    let amendment = propose(&hospital, &link, 1, SECOND).await;
+    let activated = comes_to_stand(&hospital, &amendment, "activated").await;
+    let voice = &activated["amendment"]["voices"][post.owner.access().msp_id.as_str()];
+    assert_eq!((&voice["by"], &voice["owner"]), (&json!(post.agent.id()), &json!(post.owner.id())), "{activated}");
+    let act = post.comes_to_act(&patient, "amendment-activated").await;
+    assert_eq!(act["act"]["by_agent"], true);
+    until("the version", || async {
+        let opened = patient.open(&link, "personal").await;
+        if opened.body == SECOND { Ok(()) } else { Err(opened.text()) }
+    })
+    .await;
+
+    // Of a kind that is for people.
+    let other = hospital.publish(patient.id(), "laboratory", FIRST).await;
+    let for_people = propose(&hospital, &other, 1, SECOND).await;
+    tokio::time::sleep(A_WHILE).await;
+    comes_to_stand(&hospital, &for_people, "open").await;
+
+    post.stop().await;
+    let after = propose(&hospital, &link, 2, FIRST).await;
+    tokio::time::sleep(A_WHILE).await;
+    comes_to_stand(&hospital, &after, "open").await;
+    assert_eq!(post.calls().await, 1);
+}
+
+/// Gives a member a new encryption key, in the wallet and on the ledger.
+async fn rotate(member: &Person) {
+    let access = member.access();
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let certificate = X509::from_pem(&std::fs::read(&access.identity.certificate).unwrap()).unwrap();
+    let signing_key = certificate.public_key().unwrap().public_key_to_der().unwrap();
+    let call = json!({
+        "key_hash": hex::encode(openssl::sha::sha256(&signing_key)),
+        "encryption_key": encode_block(&key.public_key_to_der().unwrap()),
+    });
+    let path = format!("/v1/members/{}/keys", member.id());
+    let rotated = member.request(Method::PUT, &path, |request| request.json(&call)).await;
+    assert!(rotated.is_success(), "{}", rotated.text());
+    std::fs::write(&access.encryption_key, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
+}
+
+async fn the_key_custodian_seals_to_a_new_key_until_it_is_stopped(world: &World) {
+    let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
+    let post = Post::new(world, PrimaryCare, Clinician);
+    post.deploy(&["Links:toReseal", "Links:reseal"], &[], &[]).await;
+
+    let link = hospital.publish(patient.id(), "summary", FIRST).await;
+    rotate(&patient).await;
+    let act = post.comes_to_act(&patient, "envelope-resealed").await;
+    assert_eq!(act["act"]["link"], json!(link));
+    until("the record under the new key", || async {
+        let opened = patient.open(&link, "personal").await;
+        if opened.body == FIRST { Ok(()) } else { Err(opened.text()) }
+    })
+    .await;
+
+    post.stop().await;
+    rotate(&patient).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(post.acts(&patient, "envelope-resealed").await.len(), 1);
+    assert_eq!(post.calls().await, 1);
+}
+
+async fn whose_subscription_ends_is_reminded_until_the_agent_is_stopped(world: &World) {
+    let (told, untold) = (world.new_patient(), world.new_patient());
+    let post = Post::new(world, PatientServices, Maintainer);
+    post.deploy(&["Subscriptions:dueReminders", "Subscriptions:remind"], &[], &[]).await;
+    let plan = format!("month-{}", Uuid::new_v4().simple());
+    let terms = json!({
+        "price": { "amount": 1000, "currency": "USD" }, "period_days": 30, "grace_days": 7, "notarization_price": 40,
+        "features": {},
+    });
+    let made = post.owner.post("/v1/plans", &json!({ "plan": plan, "terms": terms })).await;
+    assert!(made.is_success(), "{}", made.text());
+    let order = async |patient: &Person| {
+        let path = format!("/v1/patients/{}/orders", patient.id());
+        let order = json!({ "order": "o1", "plan": plan, "periods": 1 });
+        until("the order", || async {
+            let ordered = patient.post(&path, &order).await;
+            if ordered.is_success() { Ok(ordered.json()) } else { Err(ordered.text()) }
+        })
+        .await
+    };
+
+    let ordered = order(&told).await;
+    let act = post.comes_to_act(&told, "subscription-ending").await;
+    assert_eq!((&act["act"]["until"], &act["act"]["reminder"]), (&ordered["until"], &json!("ending")), "{act}");
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(post.acts(&told, "subscription-ending").await.len(), 1, "once");
+
+    post.stop().await;
+    order(&untold).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(post.acts(&untold, "subscription-ending").await, [] as [Value; 0]);
+}
