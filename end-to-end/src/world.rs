@@ -169,6 +169,7 @@ fn consortium(patients: usize) -> Consortium {
                     ("e2e-clinician-3".into(), "clinician"),
                     ("e2e-hospital-maintainer".into(), "maintainer"),
                     ("e2e-custodian".into(), "agent"),
+                    ("e2e-hospital-monitor".into(), "agent"),
                 ]
             }
             Some("secondary-care") => {
@@ -176,6 +177,7 @@ fn consortium(patients: usize) -> Consortium {
                     ("e2e-privacy-officer".into(), "privacy-officer"),
                     ("e2e-clinic-maintainer".into(), "maintainer"),
                     ("e2e-verifier".into(), "agent"),
+                    ("e2e-clinic-monitor".into(), "agent"),
                 ]
             }
             Some("payer") => vec![("e2e-officer-2".into(), "payer-officer")],
@@ -196,11 +198,16 @@ fn consortium(patients: usize) -> Consortium {
 /// The agents of the gateway of an organisation of a kind; each looks every second whether it was deployed.
 fn agents(kind: &str) -> Option<serde_json::Value> {
     let policy = json!({ "publishers": ["HospitalMSP"], "categories": ["allergy"] });
+    let monitor = |member: &str| json!({ "member": member, "measure": "e2e-drugs", "region": "US-MA", "wait_days": 0, "check_seconds": 1 });
     match kind {
-        "primary-care" => Some(json!({ "pause_seconds": 1, "key_custodian": { "member": "e2e-custodian" } })),
-        "secondary-care" => {
-            Some(json!({ "pause_seconds": 1, "amendment_verifier": { "member": "e2e-verifier", "policy": policy } }))
-        }
+        "primary-care" => Some(json!({
+            "pause_seconds": 1, "key_custodian": { "member": "e2e-custodian" },
+            "prescription_monitor": monitor("e2e-hospital-monitor"),
+        })),
+        "secondary-care" => Some(json!({
+            "pause_seconds": 1, "amendment_verifier": { "member": "e2e-verifier", "policy": policy },
+            "prescription_monitor": monitor("e2e-clinic-monitor"),
+        })),
         "patient-services" => {
             let reminders = json!({ "member": "e2e-reminders", "days": 30, "check_seconds": 1 });
             Some(json!({ "pause_seconds": 1, "subscription_reminders": reminders }))

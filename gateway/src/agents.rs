@@ -9,6 +9,8 @@
 
 pub mod amendment_verifier;
 pub mod key_custodian;
+pub mod prescription_monitor;
+pub mod statistics_releases;
 pub mod subscription_reminders;
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use crate::use_cases::now;
 
 use self::amendment_verifier::AmendmentVerifier;
 use self::key_custodian::KeyCustodian;
+use self::prescription_monitor::PrescriptionMonitor;
+use self::statistics_releases::StatisticsReleases;
 use self::subscription_reminders::SubscriptionReminders;
 
 /// A program that acts under a charter.
@@ -105,8 +109,14 @@ pub enum Halt {
 
 /// Starts the agents that the configuration names.
 pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec<JoinHandle<()>> {
-    let AgentsConfiguration { pause_seconds, amendment_verifier, key_custodian, subscription_reminders } =
-        configuration;
+    let AgentsConfiguration {
+        pause_seconds,
+        amendment_verifier,
+        key_custodian,
+        prescription_monitor,
+        statistics_releases,
+        subscription_reminders,
+    } = configuration;
     let pace = Pace { pause: Duration::from_secs(pause_seconds.get()), ..Pace::default() };
     let mut tasks = Vec::new();
     if let Some(verifier) = amendment_verifier {
@@ -115,6 +125,12 @@ pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec
     }
     if let Some(custodian) = key_custodian {
         tasks.push(spawn(gateway, &custodian.member, Listening(KeyCustodian), pace));
+    }
+    if let Some(monitor) = prescription_monitor {
+        tasks.push(spawn(gateway, &monitor.member, PrescriptionMonitor::new(monitor.clone()), pace));
+    }
+    if let Some(releases) = statistics_releases {
+        tasks.push(spawn(gateway, &releases.member, StatisticsReleases::new(releases.clone()), pace));
     }
     if let Some(reminders) = subscription_reminders {
         let agent = SubscriptionReminders::new(reminders.days, Duration::from_secs(reminders.check_seconds.get()));
@@ -193,8 +209,13 @@ impl Post {
         }
     }
 
+    /// Counts so many things that the agent has found.
+    pub(crate) fn add(&self, outcome: &'static str, count: u64) {
+        counter!("healthchain_agent_work_total", "agent" => self.name, "outcome" => outcome).increment(count);
+    }
+
     fn count(&self, outcome: &'static str) {
-        counter!("healthchain_agent_work_total", "agent" => self.name, "outcome" => outcome).increment(1);
+        self.add(outcome, 1);
     }
 
     async fn take_lease(&self) -> Result<bool, Halt> {

@@ -33,7 +33,9 @@ use url::Url;
 
 use crate::content::content_bytes_at_most;
 
-pub use self::agents::{AgentsConfiguration, AmendmentPolicy};
+pub use self::agents::{
+    AgentsConfiguration, AmendmentPolicy, PrescriptionMonitorConfiguration, StatisticsReleasesConfiguration,
+};
 pub use self::callers::CallersConfiguration;
 pub use self::cors::{AllowedOrigin, CorsConfiguration};
 pub use self::environment::PREFIX;

@@ -18,6 +18,7 @@ pub mod dead_letters;
 mod key;
 pub mod leases;
 pub mod patient_index;
+pub mod prescriptions;
 pub mod records;
 pub mod replicas;
 pub mod retention;

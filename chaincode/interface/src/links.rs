@@ -269,12 +269,12 @@ pub trait Links {
     async fn erasure_receipt(&self, context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
 
     /// The envelopes that active links of the caller's organisation lack, for those to whom they would be sealed if they were published
-    /// now: after a key was rotated, or a consent granted. For the publisher's gateway.
+    /// now: after a key was rotated, or a consent granted. For the publisher's gateway, and for agents of those who publish its links.
     #[evaluate]
     async fn to_reseal(&self, context: &Context, query: ResealQuery) -> Result<Page<ToReseal>, Refusal>;
 
-    /// Adds an envelope that `to_reseal` names. For the publisher's gateway. Repeating it with the same envelope is harmless; another
-    /// one for the same key is refused.
+    /// Adds an envelope that `to_reseal` names. For the publisher's gateway, and for agents of those who publish its links. Repeating it with
+    /// the same envelope is harmless; another one for the same key is refused.
     #[submit]
     async fn reseal(&self, context: &mut Context, call: Reseal) -> Result<Envelope, Refusal>;
 }

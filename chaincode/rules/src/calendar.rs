@@ -54,6 +54,15 @@ impl Month {
         LedgerTime::from_milliseconds(self.start().milliseconds() + days_of(self.year, self.month) * DAY)
     }
 
+    /// The month after it.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.month {
+            12 => Self { year: self.year.saturating_add(1), month: 1 },
+            month => Self { year: self.year, month: month + 1 },
+        }
+    }
+
     /// Its year.
     pub const fn year(self) -> u16 {
         self.year

@@ -14,11 +14,13 @@ use openssl::pkey::PKey;
 use openssl::x509::X509;
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 crate::promises![
     the_amendment_verifier_approves_by_its_policy_until_it_is_stopped,
     the_key_custodian_seals_to_a_new_key_until_it_is_stopped,
+    the_prescription_monitor_contributes_what_the_records_say_and_not_when_it_is_stopped,
     whose_subscription_ends_is_reminded_until_the_agent_is_stopped,
 ];
 
@@ -35,9 +37,14 @@ struct Post {
 }
 
 impl Post {
-    fn new(world: &World, kind: OrganisationKind, owner: Role) -> Self {
+    /// The organisation's `number`th agent, from 0.
+    fn new(world: &World, (kind, number): (OrganisationKind, usize), owner: Role) -> Self {
         let person = |role| world.person(kind, role, 0);
-        Self { agent: person(Role::Agent), owner: person(owner), administrator: person(Administrator) }
+        Self {
+            agent: world.person(kind, Role::Agent, number),
+            owner: person(owner),
+            administrator: person(Administrator),
+        }
     }
 
     async fn deploy(&self, functions: &[&str], purposes: &[&str], categories: &[&str]) {
@@ -112,7 +119,7 @@ async fn comes_to_stand(who: &Person, amendment: &str, standing: &str) -> Value 
 
 async fn the_amendment_verifier_approves_by_its_policy_until_it_is_stopped(world: &World) {
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
-    let post = Post::new(world, SecondaryCare, Clinician);
+    let post = Post::new(world, (SecondaryCare, 0), Clinician);
     let functions = ["Amendments:amendment", "Amendments:approve", "Amendments:reject", "Links:link", "Members:member"];
     post.deploy(&functions, &["treatment"], &["allergy", "laboratory"]).await;
 
@@ -161,7 +168,7 @@ async fn rotate(member: &Person) {
 
 async fn the_key_custodian_seals_to_a_new_key_until_it_is_stopped(world: &World) {
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
-    let post = Post::new(world, PrimaryCare, Clinician);
+    let post = Post::new(world, (PrimaryCare, 0), Clinician);
     post.deploy(&["Links:toReseal", "Links:reseal"], &[], &[]).await;
 
     let link = hospital.publish(patient.id(), "summary", FIRST).await;
@@ -181,9 +188,81 @@ async fn the_key_custodian_seals_to_a_new_key_until_it_is_stopped(world: &World)
     assert_eq!(post.calls().await, 1);
 }
 
+/// The month before the present one, `YYYY-MM`.
+fn last_month() -> String {
+    let first = OffsetDateTime::now_utc().replace_day(1).unwrap();
+    let last = first - time::Duration::DAY;
+    format!("{:04}-{:02}", last.year(), u8::from(last.month()))
+}
+
+/// A visit of last month with what was prescribed at it.
+fn visit(name: &str, drugs: &[&str]) -> Vec<Value> {
+    let encounter = json!({ "fullUrl": name, "resource": {
+        "resourceType": "Encounter", "status": "finished", "period": { "start": format!("{}-09T10:00:00Z", last_month()) },
+    } });
+    let prescribed = drugs.iter().map(|drug| {
+        json!({ "resource": {
+            "resourceType": "MedicationRequest", "status": "completed", "intent": "order", "encounter": { "reference": name },
+            "medicationCodeableConcept": {
+                "coding": [{ "system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": drug }],
+            },
+        } })
+    });
+    std::iter::once(encounter).chain(prescribed).collect()
+}
+
+/// Of antibiotics and opioids other stories have measures.
+async fn the_prescription_monitor_contributes_what_the_records_say_and_not_when_it_is_stopped(world: &World) {
+    let (metformin, acetaminophen) = ("860975", "313782");
+    let functions = ["Statistics:measures", "Statistics:contribute"];
+    let hospital = Post::new(world, (PrimaryCare, 1), Maintainer);
+    let clinic = Post::new(world, (SecondaryCare, 1), Maintainer);
+    hospital.deploy(&functions, &[], &[]).await;
+    clinic.deploy(&functions, &[], &[]).await;
+    clinic.stop().await;
+
+    let patient = world.new_patient();
+    let entries = [visit("urn:v1", &[metformin]), visit("urn:v2", &[metformin, acetaminophen]), visit("urn:v3", &[])];
+    let first = json!({ "resourceType": "Bundle", "entry": entries[..2].concat() });
+    let again = json!({ "resourceType": "Bundle", "entry": entries[1..].concat() });
+    for bundle in [first, again] {
+        world.hospital_clinician().publish(patient.id(), "encounter-note", bundle.to_string().as_bytes()).await;
+    }
+    let measure = json!({
+        "measure": "e2e-drugs", "title": "drugs", "denominator": "visits", "per": 1000, "classes": ["A10B", "N02B"],
+        "regions": ["US-MA"], "from": last_month(), "epsilon_budget": 1000,
+    });
+    let defined = hospital.owner.post("/v1/measures", &measure).await;
+    assert!(defined.is_success(), "{}", defined.text());
+    until("the contribution", || async {
+        if hospital.calls().await == 1 { Ok(()) } else { Err("not contributed".to_owned()) }
+    })
+    .await;
+
+    // What an organisation contributed once is taken again when it is the same, and refused when it is not.
+    let path = format!("/v1/measures/e2e-drugs/periods/{}/contribution", last_month());
+    let cells = |visits: u64, metformin: u64, acetaminophen: u64| {
+        let cell = |class, numerator| json!({ "class": class, "region": "US-MA", "numerator": numerator, "denominator": visits });
+        json!({ "cells": [cell("A10B", metformin), cell("N02B", acetaminophen)] })
+    };
+    let contribute = async |who: &Person, cells: Value| who.request(Method::PUT, &path, |put| put.json(&cells)).await;
+    let same = contribute(&hospital.owner, cells(3, 2, 1)).await;
+    assert!(same.is_success(), "{}", same.text());
+    assert_eq!(same.json()["by"], json!(hospital.agent.id()));
+    let other = contribute(&hospital.owner, cells(4, 2, 1)).await;
+    assert_eq!(other.problem(), (409, "contribution-exists".to_owned()));
+    hospital.stop().await;
+
+    // The clinic's agent, which was stopped before, left its month to people.
+    tokio::time::sleep(A_WHILE).await;
+    let by_people = contribute(&clinic.owner, cells(7, 5, 5)).await;
+    assert!(by_people.is_success(), "{}", by_people.text());
+    assert_eq!(by_people.json()["by"], json!(clinic.owner.id()));
+}
+
 async fn whose_subscription_ends_is_reminded_until_the_agent_is_stopped(world: &World) {
     let (told, untold) = (world.new_patient(), world.new_patient());
-    let post = Post::new(world, PatientServices, Maintainer);
+    let post = Post::new(world, (PatientServices, 0), Maintainer);
     post.deploy(&["Subscriptions:dueReminders", "Subscriptions:remind"], &[], &[]).await;
     let plan = format!("month-{}", Uuid::new_v4().simple());
     let terms = json!({

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
-use healthchain_rules::{Category, MediaType, MemberId, MspId};
+use healthchain_rules::{Category, MeasureId, MediaType, MemberId, MspId, RegionCode};
 use serde::Deserialize;
 
 /// `[agents]`: programs that act for the organisation under charters on the ledger; each runs when its section is there.
@@ -14,6 +15,10 @@ pub struct AgentsConfiguration {
     pub amendment_verifier: Option<AmendmentVerifierConfiguration>,
     /// Seals anew what was sealed to keys that patients have replaced.
     pub key_custodian: Option<KeyCustodianConfiguration>,
+    /// Counts prescriptions in the organisation's own records.
+    pub prescription_monitor: Option<PrescriptionMonitorConfiguration>,
+    /// Releases statistics with noise.
+    pub statistics_releases: Option<StatisticsReleasesConfiguration>,
     /// Has patients told that their subscriptions end.
     pub subscription_reminders: Option<SubscriptionRemindersConfiguration>,
 }
@@ -24,6 +29,8 @@ impl Default for AgentsConfiguration {
             pause_seconds: const { NonZeroU64::new(60).unwrap() },
             amendment_verifier: None,
             key_custodian: None,
+            prescription_monitor: None,
+            statistics_releases: None,
             subscription_reminders: None,
         }
     }
@@ -81,6 +88,60 @@ pub struct SubscriptionRemindersConfiguration {
     /// How often it is looked whom to remind, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: NonZeroU64,
+}
+
+/// `[agents.prescription_monitor]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrescriptionMonitorConfiguration {
+    /// The agent, a member of the wallet.
+    pub member: MemberId,
+    /// The measure whose drug classes are counted.
+    pub measure: MeasureId,
+    /// The region that the organisation's visits count for.
+    pub region: RegionCode,
+    /// How many days after a month's end it is counted, so that what is published late counts, too.
+    #[serde(default = "default_wait_days")]
+    pub wait_days: u32,
+    /// Length of the longest encrypted content that is read, in bytes.
+    #[serde(default = "default_max_bytes")]
+    pub max_bytes: u64,
+    /// How often it is looked whether a month is over, in seconds.
+    #[serde(default = "default_check_seconds")]
+    pub check_seconds: NonZeroU64,
+}
+
+impl PrescriptionMonitorConfiguration {
+    /// How often it is looked whether a month is over.
+    pub const fn check(&self) -> Duration {
+        Duration::from_secs(self.check_seconds.get())
+    }
+}
+
+/// `[agents.statistics_releases]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsReleasesConfiguration {
+    /// The agent, a member of the wallet.
+    pub member: MemberId,
+    /// The measure whose months are released.
+    pub measure: MeasureId,
+    /// What each release spends of the measure's privacy budget, in thousandths of ε.
+    pub epsilon: NonZeroU32,
+    /// How often it is looked whether a month is closed, in seconds.
+    #[serde(default = "default_check_seconds")]
+    pub check_seconds: NonZeroU64,
+}
+
+impl StatisticsReleasesConfiguration {
+    /// How often it is looked whether a month is closed.
+    pub const fn check(&self) -> Duration {
+        Duration::from_secs(self.check_seconds.get())
+    }
+}
+
+fn default_wait_days() -> u32 {
+    7
 }
 
 fn default_days() -> u32 {

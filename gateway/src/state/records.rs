@@ -92,6 +92,15 @@ pub async fn of_link(state: &State, link: &LinkId) -> Result<Vec<Remembered>, St
     query.bind(link.as_str()).fetch_all(state.pool()).await?.iter().map(remembered).collect()
 }
 
+/// Links whose contents are known to lie in the store, by id, behind this one.
+pub async fn linked_after(state: &State, link: Option<&LinkId>, at_most: u32) -> Result<Vec<LinkId>, StateError> {
+    let query =
+        sqlx::query("SELECT DISTINCT link FROM stored_records WHERE linked = 1 AND link > $1 ORDER BY link LIMIT $2");
+    let query = query.bind(link.map_or("", LinkId::as_str)).bind(i64::from(at_most));
+    let rows = query.fetch_all(state.pool()).await?;
+    rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(|_| StateError::Damaged)).collect()
+}
+
 /// What was stored before a time and is not known to be named by a link.
 pub async fn unlinked(state: &State, before: LedgerTime) -> Result<Vec<Remembered>, StateError> {
     let query = sqlx::query(

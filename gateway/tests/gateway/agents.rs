@@ -2,6 +2,8 @@
 
 mod amendment_verifier;
 mod key_custodian;
+mod prescription_monitor;
+mod statistics_releases;
 mod subscription_reminders;
 
 use std::sync::Arc;

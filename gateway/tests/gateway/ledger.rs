@@ -402,10 +402,7 @@ impl State {
             }
             // Whatever else is asked is only passed on: the arguments come back.
             _ => answer(
-                &arguments
-                    .iter()
-                    .map(|json| serde_json::from_slice(json).unwrap())
-                    .collect::<Vec<serde_json::Value>>(),
+                &arguments.iter().map(|json| serde_json::from_slice(json).unwrap()).collect::<Vec<serde_json::Value>>(),
             ),
         }
     }

@@ -94,6 +94,11 @@ impl MeasureTerms {
         &self.regions
     }
 
+    /// The first month counted.
+    pub const fn from(&self) -> Month {
+        self.from
+    }
+
     /// What all differentially private releases together may spend, in thousandths of ε.
     pub const fn epsilon_budget(&self) -> u32 {
         self.epsilon_budget
