@@ -110,3 +110,28 @@ async fn stopping_closes_idle_connections_at_once() {
     tokio::time::timeout(Duration::from_secs(2), running.stop()).await.unwrap();
     assert!(is_closed(&mut idle).await);
 }
+
+/// What SIGTERM does (`server::Running::stop`).
+#[tokio::test]
+async fn who_is_waiting_for_an_answer_when_the_gateway_is_stopped_gets_it_and_nobody_new_is_let_in() {
+    let world = World::new().await;
+    let running = limited(&world, Limits::default()).await;
+    let address = running.address();
+    let let_go = world.ledger.hold("Links:withdraw");
+    let withdrawal =
+        world.hospital.member().post(format!("https://localhost:{}/v1/links/l1/withdrawal", address.port()));
+    let asked = tokio::spawn(withdrawal.json(&serde_json::json!({"reason": "wrong"})).send());
+    for _ in 0..500 {
+        if world.ledger.called("Links:withdraw") > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stopped = tokio::spawn(running.stop());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!asked.is_finished() && !stopped.is_finished(), "the request is under way");
+    assert!(TcpStream::connect(address).await.is_err(), "somebody new is let in");
+    let_go.add_permits(1);
+    assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    stopped.await.unwrap();
+}
