@@ -24,8 +24,8 @@ pub(crate) struct Options {
     /// Pages that are asked for of each patient.
     #[arg(long, default_value_t = 200)]
     rounds: usize,
-    /// Publications at once while the links are made.
-    #[arg(long, default_value_t = 64)]
+    /// Publications at once while the links are made: two full blocks, so that none waits to be filled.
+    #[arg(long, default_value_t = 200)]
     at_once: usize,
 }
 
