@@ -403,6 +403,15 @@ mod tests {
     }
 
     #[test]
+    fn copies_are_kept_only_for_organisations_whose_gateways_are_known() {
+        let load = |organisation: &str| load(&format!("{COMPLETE}[replicas]\nkeep_for = [{organisation:?}]")).1;
+        assert!(load("PayerMSP").is_ok());
+        for unknown in ["ClinicMSP", "HospitalMSP", ""] {
+            assert!(matches!(load(unknown), Err(ConfigurationError::KeepFor(named)) if named == unknown));
+        }
+    }
+
+    #[test]
     fn a_share_of_more_than_everything_is_refused() {
         for ratio in ["-0.1", "1.5", "nan"] {
             let loaded = load_with(COMPLETE, &[("HEALTHCHAIN_GATEWAY__TELEMETRY__SAMPLE_RATIO", ratio)]);

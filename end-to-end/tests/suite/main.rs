@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     promises.extend([records::PROMISES, agents::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS];
-    let stopping_parts = [&stopping_parts.concat(), replicas::STOPPING_PARTS, events::STOPPING_PARTS].concat();
+    let stopping_parts = [&stopping_parts.concat(), events::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }
@@ -79,11 +79,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let parts = stopping_parts.iter().map(|promise| match ledger_kind() {
+    let stopping = |promise: &Promise| match ledger_kind() {
         LedgerKind::Dev => skipped(promise(&runtime, &world).name(), "one process has no part to stop"),
         _ => promise(&runtime, &world),
-    });
-    let trials = promises.iter().map(|promise| promise(&runtime, &world)).chain(parts);
+    };
+    // First, for a custodian copies everything that was published before.
+    let trials = replicas::STOPPING_PARTS.iter().map(stopping);
+    let trials = trials.chain(promises.iter().map(|promise| promise(&runtime, &world)));
+    let trials = trials.chain(stopping_parts.iter().map(stopping));
     // Last, for what a role may do is done.
     let trials = trials.chain(roles::PROMISES.iter().map(|promise| promise(&runtime, &world))).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

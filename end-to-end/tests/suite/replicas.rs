@@ -16,24 +16,20 @@ crate::promises![STOPPING_PARTS:
 
 const MIB: usize = 1 << 20;
 
-fn custodians() -> serde_json::Value {
-    json!({ "custodians": ["ClinicMSP"] })
-}
-
-/// The hospital makes the clinic its custodian; repeating it is harmless.
-async fn name_custodian(world: &World) {
+/// The hospital names these organisations as its custodians.
+async fn name_custodians(world: &World, custodians: &[&str]) {
     let path = "/v1/organisations/HospitalMSP/custodians";
-    let clinician = world.hospital_clinician();
-    let refused = clinician.request(Method::PUT, path, |request| request.json(&custodians())).await;
+    let body = json!({ "custodians": custodians });
+    let refused = world.hospital_clinician().request(Method::PUT, path, |request| request.json(&body)).await;
     assert_eq!(refused.problem(), (403, "not-permitted".to_owned()));
     let administrator = world.person(OrganisationKind::PrimaryCare, Role::Administrator, 0);
-    let named = administrator.request(Method::PUT, path, |request| request.json(&custodians())).await;
+    let named = administrator.request(Method::PUT, path, |request| request.json(&body)).await;
     assert!(named.is_success(), "{}", named.text());
     until("the custodians", || async {
         let seen = world.payer_officer().get(path).await;
         assert!(seen.is_success(), "{}", seen.text());
-        let named = seen.json()["custodians"].clone();
-        if named == custodians()["custodians"] { Ok(()) } else { Err(named.to_string()) }
+        let named = &seen.json()["custodians"];
+        if *named == body["custodians"] { Ok(()) } else { Err(named.to_string()) }
     })
     .await;
 }
@@ -83,7 +79,7 @@ fn stores(world: &World) -> [PathBuf; 2] {
 }
 
 async fn records_are_read_from_a_custodians_copies_while_their_publisher_is_down(world: &Arc<World>) {
-    name_custodian(world).await;
+    name_custodians(world, &["ClinicMSP"]).await;
     let (hospital, payer, patient) = (world.hospital_clinician(), world.payer_officer(), world.new_patient());
     patient.permit(payer.access().msp_id.as_str(), "imaging", "payment").await;
     let (small, large) = (record(2000), record(3 * MIB + 17));
@@ -93,9 +89,8 @@ async fn records_are_read_from_a_custodians_copies_while_their_publisher_is_down
     let published = objects(&store);
     let originals: Vec<_> = published.difference(&before).collect();
     assert_eq!(originals.len(), 2, "{originals:?}");
-    for copy in copies_of(&originals, &copies).await {
-        assert!(originals.iter().all(|original| original.file_name() != copy.file_name()));
-    }
+    let copied = copies_of(&originals, &copies).await;
+    assert!(copied.iter().zip(&originals).all(|(copy, original)| copy.file_name() != original.file_name()));
 
     let gateway = world.component("gateway", world.organisation(OrganisationKind::PrimaryCare));
     assert!(world.network.kill(&gateway).await.unwrap());
@@ -112,10 +107,17 @@ async fn records_are_read_from_a_custodians_copies_while_their_publisher_is_down
     let denied = world.person(OrganisationKind::Payer, Role::PayerOfficer, 1).open(&links[0], "operations").await;
     assert_eq!(denied.status, 403, "{}", denied.text());
     world.network.start(&gateway).await.unwrap();
+
+    name_custodians(world, &[]).await;
+    until("what is struck off to be destroyed", || async {
+        if copied.iter().any(|copy| copy.exists()) { Err("there".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    assert!(originals.iter().all(|original| original.exists()));
 }
 
 async fn a_copy_that_an_outage_delayed_is_made_and_goes_when_its_record_is_erased(world: &Arc<World>) {
-    name_custodian(world).await;
+    name_custodians(world, &["ClinicMSP"]).await;
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
     let [store, copies] = stores(world);
     let custodian = world.component("gateway", world.organisation(OrganisationKind::SecondaryCare));
@@ -141,4 +143,5 @@ async fn a_copy_that_an_outage_delayed_is_made_and_goes_when_its_record_is_erase
     })
     .await;
     assert!(!copy.exists() && originals.iter().all(|original| !original.exists()));
+    name_custodians(world, &[]).await;
 }

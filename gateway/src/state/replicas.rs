@@ -49,14 +49,21 @@ macro_rules! select {
 }
 
 /// Remembers that a copy is to be made; one that is known already stays as it is.
-pub async fn want(state: &State, publisher: &MspId, place: Place<'_>, content: &Content) -> Result<(), StateError> {
+pub async fn want(
+    state: &State,
+    publisher: &MspId,
+    place: Place<'_>,
+    content: &Content,
+    now: LedgerTime,
+) -> Result<(), StateError> {
     let insert = sqlx::query(
         "INSERT INTO replicas (name, publisher, link, version, content_hash, content_length, kept, tries, due_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7) ON CONFLICT DO NOTHING",
     );
     let insert = insert.bind(new_name()).bind(publisher.as_str());
     let insert = insert.bind(place.link.as_str()).bind(i64::from(place.version)).bind(content.hash.as_str());
-    insert.bind(content.length.cast_signed()).execute(state.pool()).await?;
+    let insert = insert.bind(content.length.cast_signed()).bind(now.milliseconds().cast_signed());
+    insert.execute(state.pool()).await?;
     Ok(())
 }
 
@@ -74,10 +81,10 @@ pub async fn kept(state: &State, place: Place<'_>) -> Result<Option<Replica>, St
     query.fetch_optional(state.pool()).await?.as_ref().map(replica).transpose()
 }
 
-/// The copy of a publisher's content that is to be made next, if one is due.
+/// The copy of a publisher's content that is to be made next, if one is due: what is new does not wait for what is old.
 pub async fn next_due(state: &State, publisher: &MspId, now: LedgerTime) -> Result<Option<Replica>, StateError> {
     let query =
-        select!("publisher = $1 AND kept = 0 AND due_at <= $2 ORDER BY due_at LIMIT 1").bind(publisher.as_str());
+        select!("publisher = $1 AND kept = 0 AND due_at <= $2 ORDER BY due_at DESC LIMIT 1").bind(publisher.as_str());
     let query = query.bind(now.milliseconds().cast_signed());
     query.fetch_optional(state.pool()).await?.as_ref().map(replica).transpose()
 }

@@ -6,6 +6,7 @@ use healthchain_rules::{Content, LinkId, MspId, RefusalCode};
 use openssl::sha::Sha256;
 
 use super::find_content::Source;
+use super::now;
 use super::serve_content::own_name;
 use crate::content::parts::Place;
 use crate::contents::ContentsError;
@@ -36,7 +37,7 @@ pub async fn want(gateway: &Gateway, publisher: &MspId, place: Place<'_>) -> Res
         return Ok(());
     }
     match replicable(gateway, publisher, place).await? {
-        Some(content) => Ok(replicas::want(&gateway.state, publisher, place, &content).await?),
+        Some(content) => Ok(replicas::want(&gateway.state, publisher, place, &content, now()).await?),
         None => Ok(()),
     }
 }

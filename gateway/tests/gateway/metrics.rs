@@ -77,6 +77,10 @@ async fn routes_ports_and_what_the_gateway_depends_on_are_measured() {
     for told in ["healthchain_event_streams ", "healthchain_webhook_dead_letters_total "] {
         assert!(sample(&metrics, told) >= 0.0);
     }
+    for copies in [r#"healthchain_replicas{state="kept"}"#, r#"healthchain_replicas{state="pending"}"#] {
+        assert_eq!(sample(&metrics, copies), 0.0);
+    }
+    assert_eq!(sample(&metrics, "healthchain_replicas_bytes "), 0.0);
     // A connection goes back to the pool by and by.
     let connections = ["idle", "used"].map(|state| format!("healthchain_state_connections{{state=\"{state}\"}}"));
     assert_eq!(connections.iter().map(|name| sample(&metrics, name)).sum::<f64>(), 1.0);
