@@ -1,7 +1,7 @@
 // Uploads a file over a bad line, with the tus project's own client. What came of it is printed as one line of JSON.
 //
-// CUTS are the lengths (JSON) at which the connection is cut, each once; with STOP_AT the program gives up there, and UPLOAD is what a
-// later run goes on with.
+// CUTS are the lengths (JSON) after which the connection is cut, counted over all that is sent. With STOP_AT the program gives up there,
+// and UPLOAD is what a later run goes on with.
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:https';
@@ -19,9 +19,21 @@ const cuts = JSON.parse(process.env.CUTS ?? '[]');
 const stopAt = Number(process.env.STOP_AT ?? Infinity);
 const told = { cuts: 0, offsets: [] };
 
-const cut = () => {
-  told.cuts += 1;
-  Object.values(agent.sockets).flat().forEach((socket) => socket.destroy());
+// The line breaks in the middle of what is written.
+const connect = agent.createConnection.bind(agent);
+let sent = 0;
+agent.createConnection = (...given) => {
+  const socket = connect(...given);
+  const write = socket.write.bind(socket);
+  socket.write = (chunk, ...rest) => {
+    sent += chunk.length;
+    if (!(sent >= cuts[0])) return write(chunk, ...rest);
+    cuts.shift();
+    told.cuts += 1;
+    socket.destroy();
+    return false;
+  };
+  return socket;
 };
 
 const url = await new Promise((resolve, reject) => {
@@ -34,12 +46,6 @@ const url = await new Promise((resolve, reject) => {
     httpStack: new DefaultHttpStack({ agent }),
     onAfterResponse: (request, response) => {
       if (request.getMethod() === 'HEAD') told.offsets.push(Number(response.getHeader('Upload-Offset')));
-    },
-    onProgress: (sent) => {
-      if (sent >= cuts[0]) {
-        cuts.shift();
-        cut();
-      }
     },
     onChunkComplete: (_size, accepted) => {
       if (accepted >= stopAt) upload.abort().then(() => resolve(upload.url), reject);

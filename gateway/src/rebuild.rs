@@ -64,6 +64,11 @@ pub async fn outcomes(state: &State, height: u64) -> Result<Vec<Outcome>, StateE
             "repeat the request with the same Idempotency-Key: what it made is found by the id that the key makes"
                 .into(),
         ),
+        outcome(
+            "uploads under way",
+            false,
+            "callers upload again; pieces of the lost ones stay in the record store, where nobody can read them".into(),
+        ),
         outcome("sessions", false, "callers sign in again".into()),
         outcome(
             "webhooks",

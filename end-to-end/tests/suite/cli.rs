@@ -13,6 +13,7 @@ crate::promises![
     a_file_that_nobody_notarized_is_not_verified,
     what_cannot_be_done_says_what_to_do,
     a_large_record_streams_from_disk_and_back,
+    a_next_version_is_proposed_from_the_command_line,
 ];
 
 /// A person's configuration folder, with one profile.
@@ -211,4 +212,22 @@ async fn a_large_record_streams_from_disk_and_back(world: &World) {
     assert_eq!((&told["bytes"], &told["sha256"]), (&content.len().into(), &sha256(&content).into()));
     assert_eq!(std::fs::read(clinician.folder.join("copy.dcm")).unwrap(), content);
     assert!(!clinician.folder.join("copy.dcm.part").exists());
+}
+
+async fn a_next_version_is_proposed_from_the_command_line(world: &World) {
+    let (patient, clinic) = (world.new_patient(), world.clinic_clinician());
+    let clinician = Terminal::of(&world.hospital_clinician()).await;
+    let link = world.hospital_clinician().publish(patient.id(), "laboratory", b"{}").await;
+    let next = clinician.file("next.json", br#"{"resourceType":"Observation"}"#);
+    let amend = ["amend", link.as_str(), &next, "--base-version", "1", "--reason", "the unit was wrong"];
+    let proposed = clinician.json(&amend).await;
+    assert_eq!((&proposed["version"]["number"], &proposed["reason"]), (&2.into(), &"the unit was wrong".into()));
+    let path = format!("/v1/amendments/{}", proposed["id"].as_str().unwrap());
+    until("the clinic's peer", || async {
+        let read = clinic.get(&path).await;
+        if read.is_success() { Ok(()) } else { Err(read.text()) }
+    })
+    .await;
+    let late = clinician.run(&["amend", link.as_str(), &next, "--base-version", "7", "--reason", "late"]).await;
+    assert!(late.code == 7 && late.err.contains("version 1"), "{}", late.err);
 }

@@ -351,4 +351,24 @@ async fn reading_the_audit_is_on_the_audit_and_every_opening_replays(world: &Wor
     all["all"] = json!(true);
     let accounting = ask(world, &patient, "Audit:accounting", all, |page| page["items"].is_array()).await;
     assert!(accounting.to_string().contains(clinic.id().as_str()), "{accounting}");
+
+    // The same as resources of the gateways.
+    let path = format!("/v1/patients/{}/accounting", patient.id());
+    let page = until("the accounting", || async {
+        let answer = patient.get(&format!("{path}?all=true&limit=1")).await;
+        if answer.is_success() { Ok(answer.json()) } else { Err(answer.text()) }
+    });
+    assert_eq!(page.await["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(clinic.get(&path).await.problem(), (403, "not-permitted".to_owned()));
+    let officer = privacy_officer(world);
+    let trail = format!("/v1/organisations/{}/audit", officer.access().msp_id);
+    until("the organisation's trail", || async {
+        let answer = officer.get(&format!("{trail}?limit=100")).await;
+        let tells = answer.is_success() && answer.json().to_string().contains(clinic.id().as_str());
+        if tells { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
+    for other in [&clinic, &hospital, &patient] {
+        assert_eq!(other.get(&trail).await.problem().0, 403);
+    }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Verb {
     Whoami,
     /// Encrypt and publish a record of a patient
     Publish(Publish),
+    /// Propose a record's next version; it takes effect when other organisations approve it
+    Amend(Amend),
     /// List a patient's records that you may open
     List(List),
     /// Show what the ledger knows of a record
@@ -133,6 +135,23 @@ pub(crate) struct Publish {
     /// summary, encounter-note, laboratory, imaging, medication, immunization, allergy, claim or restricted
     #[arg(long)]
     pub(crate) category: String,
+    /// Its media type; by default what the file's name says
+    #[arg(long)]
+    pub(crate) media_type: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Amend {
+    /// The record's link
+    pub(crate) link: String,
+    /// The next version
+    pub(crate) file: PathBuf,
+    /// The version that it is to follow: the one that you have read
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) base_version: u32,
+    /// Why; stays on the ledger for ever
+    #[arg(long)]
+    pub(crate) reason: String,
     /// Its media type; by default what the file's name says
     #[arg(long)]
     pub(crate) media_type: Option<String>,

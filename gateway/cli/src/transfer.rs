@@ -14,26 +14,38 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
-use crate::arguments::{Open, Publish};
+use crate::arguments::{Amend, Open, Publish};
 use crate::calls::Call;
 use crate::client::{Client, successful};
 use crate::error::Error;
 
 const CHUNK: usize = 64 << 10;
 
-/// Sends a file as a record; it is never in memory as a whole.
+/// Sends a file as a record.
 pub(crate) async fn publish(client: &Client, publish: &Publish) -> Result<Value, Error> {
-    let file = tokio::fs::File::open(&publish.file).await.map_err(Error::file(&publish.file))?;
-    let length = file.metadata().await.map_err(Error::file(&publish.file))?.len();
-    let bar = bar("publishing", Some(length));
+    let call = Call::get(["links"]).asking("patient", &publish.patient).asking("category", &publish.category);
+    send_file(client, call, &publish.file, publish.media_type.as_deref()).await
+}
+
+/// Sends a file as a record's next version.
+pub(crate) async fn amend(client: &Client, amend: &Amend) -> Result<Value, Error> {
+    let call = Call::get(["links", &amend.link, "amendments"]).asking("reason", &amend.reason);
+    let call = call.asking("base_version", &amend.base_version.to_string());
+    send_file(client, call, &amend.file, amend.media_type.as_deref()).await
+}
+
+/// The file is never in memory as a whole.
+async fn send_file(client: &Client, call: Call, file: &Path, named: Option<&str>) -> Result<Value, Error> {
+    let content = tokio::fs::File::open(file).await.map_err(Error::file(file))?;
+    let length = content.metadata().await.map_err(Error::file(file))?.len();
+    let bar = bar("sending", Some(length));
     let sent = bar.clone();
-    let chunks = ReaderStream::with_capacity(file, CHUNK).inspect(move |chunk| {
+    let chunks = ReaderStream::with_capacity(content, CHUNK).inspect(move |chunk| {
         sent.inc(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
     });
-    let call = Call::get(["links"]).asking("patient", &publish.patient).asking("category", &publish.category);
-    let media_type = publish.media_type.as_deref().unwrap_or_else(|| media_type(&publish.file));
     let request = client.request(Method::POST, call.url(client.gateway())?);
-    let request = request.header(CONTENT_TYPE, media_type).header(CONTENT_LENGTH, length);
+    let request = request.header(CONTENT_TYPE, named.unwrap_or_else(|| media_type(file)));
+    let request = request.header(CONTENT_LENGTH, length);
     let response = successful(request.body(Body::wrap_stream(chunks)).send().await?).await?;
     bar.finish_and_clear();
     let answer = response.bytes().await?;

@@ -47,6 +47,7 @@ async fn act(client: &Client, profile: &Profile, verb: Verb, json: bool) -> Resu
     let told = match &verb {
         Verb::Verify { file } => return verify(client, file, json).await,
         Verb::Publish(publish) => transfer::publish(client, publish).await?,
+        Verb::Amend(amend) => transfer::amend(client, amend).await?,
         Verb::Open(open) if open.output.is_none() => {
             if json {
                 return Err(Error::Input("with --json, name a file for the record with --output".into()));
@@ -104,7 +105,9 @@ fn call_of(verb: &Verb, me: &str, id: &str) -> Result<Call, Error> {
         Verb::Login(_) | Verb::Logout | Verb::Profiles | Verb::Completions { .. } => {
             unreachable!("no gateway is called")
         }
-        Verb::Publish(_) | Verb::Open(_) | Verb::Verify { .. } | Verb::Call(_) => unreachable!("more than one call"),
+        Verb::Publish(_) | Verb::Amend(_) | Verb::Open(_) | Verb::Verify { .. } | Verb::Call(_) => {
+            unreachable!("more than one call")
+        }
     })
 }
 

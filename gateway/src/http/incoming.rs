@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_rules::MediaType;
 
 use super::input;
-use super::problem::{MALFORMED_QUERY, Problem};
+use super::problem::{Problem, UPLOAD_AND_BODY};
 use crate::digest::{Checksum, Summing};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
@@ -45,7 +45,7 @@ impl Incoming {
             return Ok(Self { media_type, bytes: checked(bytes, digest)?, upload: None, used_for: None });
         };
         if input::announced(headers).is_some_and(|length| length > 0) {
-            return Err(Problem::new(MALFORMED_QUERY).because("name an upload or send a body, not both"));
+            return Err(UPLOAD_AND_BODY.into());
         }
         let found = upload::find(gateway, member, &id).await?;
         let upload = Some(id);

@@ -2,7 +2,7 @@
 
 use healthchain_interface::{Page, PageLimit, PageToken};
 use healthchain_rules::audit::AuditEntry;
-use healthchain_rules::{Category, Link, LinkId, MemberId, Reason, TransactionId};
+use healthchain_rules::{Category, Disclosure, Link, LinkId, MemberId, MspId, Reason, TransactionId};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder};
@@ -43,6 +43,7 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     healthchain_interface::contracts(&mut generator);
     let mut schemas = Map::new();
     schemas.insert("PageOfAuditEntries".into(), Page::<AuditEntry>::json_schema(&mut generator).to_value());
+    schemas.insert("PageOfDisclosures".into(), Page::<Disclosure>::json_schema(&mut generator).to_value());
     for described in [
         reference::<Category>,
         reference::<Health>,
@@ -73,12 +74,15 @@ pub(crate) fn document(routes: &OpenApi) -> Value {
     ] {
         described(&mut generator);
     }
-    let parameters: [(&str, Value); 10] = [
+    let parameters: [(&str, Value); 13] = [
+        ("Tus-Resumable", json!({"type": "string", "enum": ["1.0.0"]})),
+        ("base_version", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX})),
         ("category", reference::<Category>(&mut generator)),
         ("limit", reference::<PageLimit>(&mut generator)),
         ("link", reference::<LinkId>(&mut generator)),
         ("member", reference::<MemberId>(&mut generator)),
         ("opening", reference::<TransactionId>(&mut generator)),
+        ("organisation", reference::<MspId>(&mut generator)),
         ("page_token", reference::<PageToken>(&mut generator)),
         ("patient", reference::<MemberId>(&mut generator)),
         ("reason", reference::<Reason>(&mut generator)),

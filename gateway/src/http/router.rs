@@ -48,6 +48,8 @@ fn all() -> OpenApiRouter<Arc<Gateway>> {
         .routes(routes!(openings::content))
         .routes(routes!(audit::of_patient))
         .routes(routes!(audit::of_member))
+        .routes(routes!(audit::of_organisation))
+        .routes(routes!(audit::accounting))
         .routes(routes!(transactions::sign_proposal))
         .routes(routes!(transactions::sign_transaction))
         .routes(routes!(contents::content))

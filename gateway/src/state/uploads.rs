@@ -148,7 +148,11 @@ pub async fn keep(
         let loose = sqlx::query("UPDATE upload_pieces SET kept = 0 WHERE upload = $1 AND number = $2");
         loose.bind(id.as_str()).bind(i64::from(piece.number)).execute(&mut *transaction).await?;
         let kept = sqlx::query("UPDATE upload_pieces SET kept = 1 WHERE name = $1").bind(&piece.name);
-        kept.execute(&mut *transaction).await?;
+        if kept.execute(&mut *transaction).await?.rows_affected() != 1 {
+            // It took so long that it was collected meanwhile.
+            transaction.rollback().await?;
+            return Ok(None);
+        }
     }
     transaction.commit().await?;
     Ok(Some(replaced))

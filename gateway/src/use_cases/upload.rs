@@ -93,13 +93,22 @@ struct Secret {
     metadata: String,
 }
 
-/// Begins an upload, for whom the ledger knows as somebody who publishes.
+/// Proof that the ledger knows the member as somebody who publishes or amends.
+pub struct MayUpload(());
+
+/// Refuses an upload of whom the ledger knows as somebody who neither publishes nor amends.
+pub async fn may_upload(gateway: &Gateway, member: &WalletMember) -> Result<MayUpload, Failure> {
+    require_known_for(gateway, member, &[Permission::PublishLink, Permission::AmendLink]).await?;
+    Ok(MayUpload(()))
+}
+
+/// Begins an upload.
 pub async fn begin(
     gateway: &Gateway,
     member: &WalletMember,
+    _proof: MayUpload,
     Description { length, media_type, metadata }: Description,
 ) -> Result<Upload, Failure> {
-    require_known_for(gateway, member, &[Permission::PublishLink, Permission::AmendLink]).await?;
     match usize::try_from(length) {
         Ok(0) => return Err(Failure::RecordEmpty),
         Ok(length) if length <= gateway.max_record_bytes => {}

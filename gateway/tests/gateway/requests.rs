@@ -47,6 +47,8 @@ async fn a_query_that_does_not_fit_is_refused_before_the_ledger_is_asked() {
         "/v1/patients/anna/links?purpose=payment&page_token=%20",
         "/v1/patients/anna/audit?limit=0",
         "/v1/members/dr-grey/audit?page=2",
+        "/v1/organisations/HospitalMSP/audit?limit=101",
+        "/v1/patients/anna/accounting?all=perhaps",
     ] {
         let response = world.hospital.member().get(world.hospital.at(path)).send().await.unwrap();
         problem(response, 400, "malformed-query").await;

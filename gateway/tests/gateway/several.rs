@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use healthchain_gateway::state::{State, StateKey};
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::postgres;
+use super::uploads::{is_known_as, metadata};
 use super::world::{Twin, World, answer, own, root};
 
 /// Both gateways, and the port that leads to them in turn.
@@ -133,4 +134,31 @@ async fn what_a_gateway_has_begun_when_it_is_stopped_it_ends_and_the_other_knows
     let_go.add_permits(1);
     stopped.await.unwrap();
     assert_eq!(ask().await, "done");
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_at_whichever_gateway_is_asked_and_a_quota_counts_at_both() {
+    let pair = Pair::new().await;
+    is_known_as(&pair.world, "clinician");
+    let tus = |method, path: &str| pair.member().request(method, pair.at(path)).header("tus-resumable", "1.0.0");
+    let begin = |length: u64| {
+        let request = tus(Method::POST, "/v1/uploads").header("upload-length", length);
+        request.header("upload-metadata", metadata("text/plain")).send()
+    };
+    let begun = join_all((0..12).map(|_| begin(60))).await;
+    let begun: Vec<_> = begun.into_iter().map(|response| response.unwrap()).filter(|one| one.status() == 201).collect();
+    assert_eq!(begun.len(), 8, "as many as one member may have");
+    let upload = begun[0].headers()["location"].to_str().unwrap().to_owned();
+    let record = "a record that comes bit by bit, now here and now over there. ";
+    for (number, bytes) in record.as_bytes()[..60].chunks(10).enumerate() {
+        let request = tus(Method::PATCH, &upload).header("upload-offset", number * 10);
+        let request = request.header("content-type", "application/offset+octet-stream").body(bytes.to_vec());
+        assert_eq!(request.send().await.unwrap().status(), 204);
+    }
+    let id = upload.rsplit('/').next().unwrap();
+    let publish = tus(Method::POST, &format!("/v1/links?patient=anna&category=summary&upload={id}"));
+    let (status, link) = answer(publish.header("idempotency-key", "scan").send().await.unwrap()).await;
+    assert_eq!(status, 201, "{link}");
+    let opened = pair.world.open(&pair.world.hospital, link["id"].as_str().unwrap()).await;
+    assert_eq!(opened.text().await.unwrap(), record[..60]);
 }

@@ -100,7 +100,7 @@ impl Ward {
     }
 }
 
-fn is_known_as(world: &World, role: &str) {
+pub(crate) fn is_known_as(world: &World, role: &str) {
     let key = json!({"public_key": String::from(world.ledger.state.lock().unwrap().recipients[0].key.public_key.clone()),
         "key_hash": "ab".repeat(32)});
     let member = json!({
@@ -110,7 +110,7 @@ fn is_known_as(world: &World, role: &str) {
     world.ledger.state.lock().unwrap().answers.insert("Members:member".into(), member);
 }
 
-fn metadata(media_type: &str) -> String {
+pub(crate) fn metadata(media_type: &str) -> String {
     format!("filename {},filetype {}", STANDARD.encode("Anna Ström.txt"), STANDARD.encode(media_type))
 }
 
@@ -421,7 +421,7 @@ async fn what_is_not_whole_or_not_what_it_should_be_is_not_published() {
     let publication = ward.publication(&upload, "scan").header("repr-digest", digest(b"another"));
     problem(publication.send().await.unwrap(), 400, "record-digest-mismatch").await;
     let publication = ward.publication(&upload, "scan").body("a body besides");
-    problem(publication.send().await.unwrap(), 400, "malformed-query").await;
+    problem(publication.send().await.unwrap(), 400, "upload-and-body").await;
     problem(ward.publish("/v1/uploads/NONE", "scan").await, 400, "malformed-query").await;
     problem(ward.publish("/v1/uploads/none", "scan").await, 404, "upload-unknown").await;
     assert_eq!(ward.world.ledger.called("Links:publish"), 0);

@@ -274,6 +274,8 @@ kinds! {
         "The upload is not whole yet: send the rest first."
     UPLOADS_TOO_MANY 409 "uploads-too-many"
         "You have as many uploads under way, or as many bytes of them, as one member may: publish or delete one."
+    UPLOAD_AND_BODY 400 "upload-and-body"
+        "The request names an upload and has a body: one of them is the record."
     CHECKSUM_MISMATCH 460 "checksum-mismatch"
         "What arrived is not what its checksum is of; nothing of it was kept: send it again."
 }

@@ -39,8 +39,9 @@ pub(crate) async fn begin(
     MemberCaller(member): MemberCaller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let proof = upload::may_upload(&gateway, &member).await?;
     tus::require_version(&headers)?;
-    let begun = upload::begin(&gateway, &member, tus::description(&headers)?).await?;
+    let begun = upload::begin(&gateway, &member, proof, tus::description(&headers)?).await?;
     let location = [(header::LOCATION, format!("/v1/uploads/{}", begun.id))];
     Ok((StatusCode::CREATED, location, tus::progress(&begun)).into_response())
 }
