@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use healthchain_gateway::agents::{Agent, Pace, run};
 use healthchain_gateway::gateway::Gateway;
-use healthchain_gateway::state::checkpoint;
+use healthchain_gateway::state::{Place, State, StateKey, checkpoint};
 use tokio::task::JoinHandle;
 
 use super::world::World;
@@ -26,8 +26,21 @@ const HASTE: Pace = Pace {
 
 /// The hospital's world with an agent in its wallet, which the ledger knows.
 pub(crate) async fn world() -> World {
-    let world = World::new().await;
+    let world = world_without_agent().await;
     world.hospital.add_member(&world.ledger, AGENT);
+    world
+}
+
+/// The hospital's state lies in a file: an agent that is dropped in the middle of a query takes its connection with it, and a state in
+/// memory has no other.
+pub(crate) async fn world_without_agent() -> World {
+    let mut world = World::new().await;
+    let folder = world.hospital.folder.path();
+    let key = StateKey::in_file(&folder.join("state.key")).unwrap();
+    let state = State::open(&Place::File(folder.join("state.sqlite")), key).await.unwrap();
+    let gateway = Gateway { state, ..Gateway::clone(&world.hospital.gateway) };
+    world.hospital.gateway = Arc::new(gateway);
+    world.restart_hospital().await;
     world
 }
 

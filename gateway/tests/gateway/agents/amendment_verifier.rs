@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::super::ledger::{When, refused};
 use super::super::world::World;
-use super::{AGENT, a_while, at_work, at_work_as, dealt_with, until, world};
+use super::{AGENT, a_while, at_work, at_work_as, dealt_with, until, world, world_without_agent};
 
 const NAME: &str = "amendment_verifier";
 const PUBLISHER: &str = "ClinicMSP";
@@ -193,7 +193,7 @@ async fn somebody_who_was_faster_does_not_hold_up_what_comes_after() {
 
 #[tokio::test]
 async fn an_agent_without_a_key_waits_for_it() {
-    let world = World::new().await;
+    let world = world_without_agent().await;
     propose(&world, |_, _, _| {}).await;
     let _at_work = at_work(&world, verifier(false));
     a_while().await;
