@@ -9,7 +9,7 @@ async fn known(consortium: &Consortium, gateway: &str, member: &str) -> Result<V
     let events = consortium.told().await;
     let query = KnownQuery { member: id(member), events: events.clone() };
     let answer = consortium.person(gateway).audit().known(&query).await;
-    let known = if answer.is_ok() { answer.unwrap() } else { return Err(refused(answer)) };
+    let Ok(known) = answer else { return Err(refused(answer)) };
     let known = events.iter().filter(|event| known.contains(&event.entry.transaction));
     let name =
         |event: &LedgerEvent| serde_json::to_value(&event.entry.act).unwrap()["act"].as_str().unwrap().to_owned();
