@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::hub::{Behind, Hub};
 use super::place::Place;
@@ -13,19 +13,19 @@ use crate::ledger::LedgerFailure;
 
 /// Pause before the ledger is asked again, when it ended the stream.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long it is waited for more when there is something.
+const MOMENT: Duration = Duration::from_millis(20);
 
-type OwnReading = BoxStream<'static, Result<Arc<Numbered>, LedgerFailure>>;
-
-/// One follower. As long as it is within what the hub keeps, it takes events from there; else it reads by itself.
+/// One follower. As long as it is within what the hub keeps, it takes events from there; else it reads by itself, a bite at a
+/// time.
 pub struct Feed {
     hub: Arc<Hub>,
     place: Place,
-    own: Option<OwnReading>,
 }
 
 impl Feed {
     pub(super) fn new(hub: Arc<Hub>, place: Place) -> Self {
-        Self { hub, place, own: None }
+        Self { hub, place }
     }
 
     /// The place behind what was given last.
@@ -40,10 +40,7 @@ impl Feed {
         loop {
             moves.mark_unchanged();
             let (events, is_current) = match self.hub.behind(self.place, most) {
-                Behind::These(events) => {
-                    self.own = None;
-                    (events, true)
-                }
+                Behind::These(events) => (events, true),
                 Behind::Earlier => (self.read(most).await?, false),
                 Behind::NotYet => (Vec::new(), true),
             };
@@ -58,35 +55,21 @@ impl Feed {
         }
     }
 
-    /// Some of what the ledger has behind the place; nothing when it ended the stream.
-    async fn read(&mut self, most: usize) -> Result<Vec<Arc<Numbered>>, LedgerFailure> {
-        let hub = &self.hub;
-        let own = self.own.get_or_insert_with(|| read_from(hub.ledger.as_ref(), &hub.signer, self.place));
-        let mut events = Vec::new();
-        let mut next = own.next().await;
-        loop {
-            match next {
-                Some(Ok(event)) => events.push(event),
-                // What was read before the failure is given; the failure comes again, if it lasts.
-                Some(Err(error)) => {
-                    self.own = None;
-                    return if events.is_empty() { Err(error) } else { Ok(events) };
-                }
-                None => {
-                    self.own = None;
-                    break;
-                }
-            }
-            if events.len() >= most {
-                break;
-            }
-            match own.next().now_or_never() {
-                Some(more) => next = more,
-                None => break,
-            }
-        }
-        if events.is_empty() {
+    /// Some of what the ledger has behind the place; nothing when it ended the stream. The stream ends with this: of one that nobody
+    /// reads, what arrives would take the room of all other calls on the peer's connection.
+    async fn read(&self, most: usize) -> Result<Vec<Arc<Numbered>>, LedgerFailure> {
+        let mut own = read_from(self.hub.ledger.as_ref(), &self.hub.signer, self.place);
+        let Some(first) = own.next().await else {
             tokio::time::sleep(PAUSE).await;
+            return Ok(Vec::new());
+        };
+        let mut events = vec![first?];
+        let until = Instant::now() + MOMENT;
+        // What was read before a failure is given; the failure comes again, if it lasts.
+        while events.len() < most
+            && let Ok(Some(Ok(event))) = timeout_at(until, own.next()).await
+        {
+            events.push(event);
         }
         Ok(events)
     }

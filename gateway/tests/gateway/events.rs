@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use healthchain_gateway::events::place::Place;
 use healthchain_gateway::ledger::LedgerFailure;
 use reqwest::Response;
 use serde_json::Value;
@@ -257,6 +258,25 @@ async fn a_member_has_eight_streams_and_no_more() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("there is no room again");
+}
+
+/// On a connection that all calls share, what nobody reads would hold them all up.
+#[tokio::test]
+async fn a_follower_far_behind_keeps_no_stream_of_the_peers_open_that_it_does_not_read() {
+    let world = World::new().await;
+    for _ in 0..300 {
+        world.ledger.withdraw("dr-grey", "anna");
+    }
+    let hub = &world.hospital.gateway.events;
+    let mut late = hub.feed(Place::at(0));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let others = world.ledger.followers();
+    let mut blocks = Vec::new();
+    while blocks.len() < 300 {
+        blocks.extend(late.next(70).await.unwrap().iter().map(|event| event.behind.block));
+        assert_eq!(world.ledger.followers(), others);
+    }
+    assert!(blocks.into_iter().eq(0..300));
 }
 
 #[tokio::test]

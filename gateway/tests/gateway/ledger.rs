@@ -150,6 +150,11 @@ impl MemoryLedger {
         self.happened.send_replace(state.events.len());
     }
 
+    /// How many follow its events now.
+    pub(crate) fn followers(&self) -> usize {
+        self.happened.receiver_count()
+    }
+
     /// What this function was asked last.
     pub(crate) fn argument_of(&self, function: &str) -> serde_json::Value {
         argument(&self.state.lock().unwrap().arguments[function], 0)
