@@ -50,9 +50,15 @@ pub struct Hold {
 /// Keeps a webhook, unless its member has so many already; says whether it does.
 pub async fn add(state: &State, webhook: &Webhook, most: u32) -> Result<bool, StateError> {
     let mut all = state.begin().await?;
+    // Others that add one for this member wait until this ends.
+    let alone = sqlx::query(
+        "INSERT INTO webhook_members (member) VALUES ($1) ON CONFLICT (member) DO UPDATE SET member = excluded.member",
+    );
+    alone.bind(webhook.member.as_str()).execute(&mut *all).await?;
     let count = sqlx::query("SELECT COUNT(*) FROM webhooks WHERE member = $1").bind(webhook.member.as_str());
     let count: i64 = count.fetch_one(&mut *all).await?.try_get(0)?;
     if count >= i64::from(most) {
+        all.rollback().await?;
         return Ok(false);
     }
     sqlx::query(

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fabric_msp::issue::{Authority, Request};
+use futures::future::join_all;
 use healthchain_gateway::configuration::WebhooksConfiguration;
 use healthchain_gateway::gateway::Gateway;
 use healthchain_gateway::http::connections::{self, Limits};
@@ -406,6 +407,20 @@ async fn a_member_has_ten_webhooks_and_no_more() {
         office.hook(&receiver).await;
     }
     problem(office.create(json!({"url": receiver.url})).await, 409, "too-many-webhooks").await;
+}
+
+#[tokio::test]
+async fn a_member_that_asks_for_many_webhooks_at_once_has_ten_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in [Place::File(folder.path().join("state.sqlite")), postgres::database().await] {
+        let state = State::open(&place, StateKey::generate()).await.unwrap();
+        let office = Office::of(World::new().await, Some(state)).await;
+        let asked = (0..30).map(|_| office.create(json!({"url": "https://localhost:1/"})));
+        let statuses = join_all(asked).await.into_iter().map(|response| response.status().as_u16());
+        let (made, refused): (Vec<_>, Vec<_>) = statuses.partition(|status| *status == 201);
+        assert_eq!(made.len(), 10, "{place:?}: {refused:?}");
+        assert!(refused.iter().all(|status| *status == 409), "{place:?}: {refused:?}");
+    }
 }
 
 #[tokio::test]
