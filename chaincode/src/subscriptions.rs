@@ -8,6 +8,7 @@ use healthchain_interface::{
     StatementQuery, Subscriptions,
 };
 use healthchain_rules::charge::{Account, Charge, ChargeLine, Place, decide_reading_statement};
+use healthchain_rules::link::require_patient;
 use healthchain_rules::subscription::{
     DueReminder, Order, OrderDraft, OrderGround, Phase, Plan, Subscription, SubscriptionAct, SubscriptionStatus,
     decide_asking_reminders, decide_cancellation, decide_closing, decide_making, decide_order, decide_reading,
@@ -84,7 +85,8 @@ impl Subscriptions for SubscriptionContract {
         match decide_order(&caller, ground, draft, transaction, at)? {
             Outcome::Repeated(order) => Ok(order),
             Outcome::Decided(order, proof) => {
-                save_ordered(context, &order, subscription.as_ref(), &proof)?;
+                let home = &require_patient(member.as_ref())?.organisation;
+                save_ordered(context, &order, home, subscription.as_ref(), &proof)?;
                 let act = SubscriptionAct::SubscriptionOrdered {
                     order: order.id.clone(),
                     plan: order.plan.clone(),
@@ -99,8 +101,8 @@ impl Subscriptions for SubscriptionContract {
 
     async fn cancel(&self, context: &mut Context, call: CancelOrder) -> Result<Order, Refusal> {
         let patient = call.patient;
-        let first = (load_order(&patient, &call.order), load_subscription(&patient));
-        let (caller, (order, subscription), delegation) =
+        let first = (load_order(&patient, &call.order), load_member(&patient), load_subscription(&patient));
+        let (caller, (order, member, subscription), delegation) =
             load_caller_with(context, first, |_, who| who.map(|who| load_delegation(&patient, who))).await?;
 
         let delegation = delegation.flatten();
@@ -110,7 +112,8 @@ impl Subscriptions for SubscriptionContract {
         match outcome {
             Outcome::Repeated(order) => Ok(order),
             Outcome::Decided(order, proof) => {
-                save_cancelled(context, &order, subscription.as_ref(), &proof)?;
+                let home = &require_patient(member.as_ref())?.organisation;
+                save_cancelled(context, &order, home, subscription.as_ref(), &proof)?;
                 let until = proof.subscription().until;
                 let act = SubscriptionAct::OrderCancelled { order: order.id.clone(), until };
                 Record::new(act).about(&patient).save(context, &caller)?;
@@ -147,14 +150,11 @@ impl Subscriptions for SubscriptionContract {
 
         let at = transaction::time(context)?;
         let ends = (at.minus_days(limit::GRACE_DAYS), at.plus_days(days));
-        let (patients, next) = load_ending(context, ends, from.as_ref(), limit.unwrap_or_default().into()).await?;
-        let loads =
-            (Each(patients.iter().map(load_member).collect()), Each(patients.iter().map(load_subscription).collect()));
-        let (members, subscriptions) = fetch(context, loads).await?;
-        let items = members.into_iter().zip(subscriptions).filter_map(|(member, subscription)| {
-            member.filter(|member| member.organisation == *organisation).and(subscription)?.due_reminder(at)
-        });
-        Ok(Page { items: items.collect(), next_page_token: page_token::write(&days, next)? })
+        let (patients, next) =
+            load_ending(context, organisation, ends, from.as_ref(), limit.unwrap_or_default().into()).await?;
+        let subscriptions = fetch(context, Each(patients.iter().map(load_subscription).collect())).await?;
+        let items = subscriptions.into_iter().filter_map(|subscription| subscription?.due_reminder(at)).collect();
+        Ok(Page { items, next_page_token: page_token::write(&days, next)? })
     }
 
     async fn remind(&self, context: &mut Context, call: RemindSubscriber) -> Result<Subscription, Refusal> {

@@ -7,6 +7,7 @@ use crate::content::ContentError;
 use crate::contents::ContentsError;
 use crate::ledger::LedgerFailure;
 use crate::records::RecordsError;
+use crate::sealing::SealingError;
 use crate::state::StateError;
 use crate::use_cases::patient_index::IndexRefusal;
 use crate::use_cases::upload::UploadRefusal;
@@ -110,6 +111,19 @@ impl Failure {
     /// Whether the same may succeed later, with nothing changed by whoever asks.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Ledger(_) | Self::State(_) | Self::Records(_) | Self::KeyUnavailable)
+    }
+}
+
+/// Of an envelope that was to be opened.
+impl From<SealingError> for Failure {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::DeviceUnavailable => Self::KeyUnavailable,
+            SealingError::NotAPublicKey
+            | SealingError::NotAPrivateKey
+            | SealingError::DoesNotOpen
+            | SealingError::Failed => Self::EnvelopeDoesNotOpen,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::http::rates::Rates;
 use crate::http::streams::Streams;
 use crate::ledger::{Contract, Ledger};
 use crate::records::Records;
-use crate::sealing::{DecryptionKey, EnvelopeContext, SealingError};
+use crate::sealing::{DecryptionKey, EnvelopeContext};
 use crate::state::State;
 use crate::tls::Trust;
 use crate::use_cases::busy;
@@ -179,13 +179,7 @@ pub(crate) async fn unseal(
             recipient_key_hash: envelope.recipient_key_hash.as_str(),
         };
         let sealed = STANDARD.decode(envelope.sealed.as_str()).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
-        let payload = key.unseal(&context, &sealed).map_err(|error| match error {
-            SealingError::DeviceUnavailable => Failure::KeyUnavailable,
-            SealingError::NotAPublicKey
-            | SealingError::NotAPrivateKey
-            | SealingError::DoesNotOpen
-            | SealingError::Failed => Failure::EnvelopeDoesNotOpen,
-        })?;
+        let payload = key.unseal(&context, &sealed)?;
         Payload::from_bytes(&payload).map_err(|_| Failure::EnvelopeDoesNotOpen)
     })
     .await

@@ -1,5 +1,5 @@
 //! The custodian of other organisations' records: follows the ledger's events, copies what its publishers publish, destroys what they
-//! erase, and makes again what the store has lost. It has no key to what it keeps.
+//! erase, and makes again what the store has lost. Keeping a copy gives no key to it.
 //!
 //! For each publisher, how far it has read is kept in the state, and each copy that is still to be made is a row there: a restart or an
 //! outage delays copies, and loses none. Whoever becomes a custodian reads the ledger from its beginning, and so copies what was there before.
@@ -191,10 +191,13 @@ impl Keeper<'_> {
         }
         match copy(self.gateway, &due).await {
             Ok(_) => *is_full = false,
-            Err(failure) if is_outage(&failure) => return Err(failure),
             Err(failure) => {
-                tracing::warn!(link = %due.link, version = due.version, %failure, "a copy cannot be made; it is tried again");
+                // Also when the publisher seems to be away: it may be this record alone that it cannot give.
                 self.postpone(&due).await?;
+                if is_outage(&failure) {
+                    return Err(failure);
+                }
+                tracing::warn!(link = %due.link, version = due.version, %failure, "a copy cannot be made; it is tried again");
             }
         }
         Ok(true)

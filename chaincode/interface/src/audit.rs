@@ -124,8 +124,8 @@ pub trait Audit {
     async fn replay(&self, context: &Context, opening: TransactionId) -> Result<Replay, Refusal>;
 
     /// The transactions of those of these events of which a member may know: whoever may read a trail, of what stands on it, and the
-    /// auditors of the publisher's organisation of its records' openings. For the gateway of the member's organisation, before it passes
-    /// events on; refused when the member may not act.
+    /// auditors of the publisher's organisation of its records' openings, and the readers of a payer's statements of the end of what it
+    /// pays for. For the gateway of the member's organisation, before it passes events on; refused when the member may not act.
     #[evaluate]
     async fn known(&self, context: &Context, query: KnownQuery) -> Result<Vec<TransactionId>, Refusal>;
 }

@@ -1,5 +1,7 @@
 //! Custodians of records: other organisations that keep copies of an organisation's encrypted contents, so that these can be read
-//! while the publisher's gateway is down. A custodian has no key to what it keeps.
+//! while the publisher's gateway is down. Keeping a copy gives no key to it; but a custodian that is itself entitled to a record has an
+//! envelope for it, too, so that nothing but its own gateway keeps it from opening a copy off the ledger. An organisation trusts its
+//! custodians with that.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Telling: which of the ledger's events a member may know of. An organisation's gateway reads all events and asks for its own
 //! members before it passes any on, in its own name, so that members whose keys are elsewhere are told, too.
 //!
-//! Whoever may read a trail may know of what comes to stand on it, and so may the auditors of the organisation whose record was
-//! opened, who may read the opening. What a hold hides from the patient is not told either, and is not told later: when the hold
+//! Whoever may read a trail may know of what comes to stand on it; so may the auditors of the organisation whose record was opened,
+//! who may read the opening, and, of a subscription's end, whoever reads the statements of the organisation that pays for it. What a hold hides from the patient is not told either, and is not told later: when the hold
 //! ends, it is found in the trail.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use crate::opening::OpeningAct;
 use crate::reading::{Trail, TrailState, require_reader};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Permission;
+use crate::subscription::{Payer, SubscriptionAct};
 use crate::time::LedgerTime;
 
 /// Who is to be told, as the ledger knows it.
@@ -70,7 +71,17 @@ fn may_know(listener: &Caller, concerned: &Concerned, event: &LedgerEvent, at: L
         let is_held = holds.is_some_and(|holds| holds.hides(&event.entry, at));
         !is_held && require_reader(listener, &concerned.trail_state(listener, &trail), &trail, at).is_ok()
     };
-    event.trails().any(may_read) || is_auditor_of_publisher(listener, event)
+    event.trails().any(may_read) || is_auditor_of_publisher(listener, event) || is_of_payer(listener, event)
+}
+
+/// Whoever reads the statements of an organisation that pays is told that what it pays for ends.
+fn is_of_payer(listener: &Caller, event: &LedgerEvent) -> bool {
+    let Act::Subscription(SubscriptionAct::SubscriptionEnding { payer: Payer::Organisation(payer), .. }) =
+        &event.entry.act
+    else {
+        return false;
+    };
+    listener.permitted_member(Permission::ReadStatement).is_ok_and(|reader| reader.organisation.msp_id == *payer)
 }
 
 fn is_auditor_of_publisher(listener: &Caller, event: &LedgerEvent) -> bool {

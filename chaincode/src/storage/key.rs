@@ -123,9 +123,10 @@ keys! {
     PLAN "plan" plan(id: &PlanId) [id]
     /// A patient's subscription.
     SUBSCRIPTION "subscription" subscription(patient: &MemberId) [patient]
-    /// A patient whose subscription is paid until then.
-    SUBSCRIPTION_END "subscription-end" subscription_end(until: LedgerTime, patient: &MemberId)
-        [chronological(until), patient]
+    /// A patient of an organisation whose subscription is paid until then.
+    SUBSCRIPTION_END "subscription-end" subscription_end(
+        organisation: &MspId, until: LedgerTime, patient: &MemberId
+    ) [organisation, chronological(until), patient]
     /// An order.
     ORDER "order" order(patient: &MemberId, id: &OrderId) [patient, id]
     /// A charge for a patient.

@@ -2,7 +2,7 @@ use fabric_contract::{Context, composite_key, split_composite_key};
 use healthchain_rules::subscription::{
     MayCancel, MayClosePlan, MayMakePlan, MayOrder, MayRemind, Order, Plan, Subscription,
 };
-use healthchain_rules::{LedgerTime, MemberId, OrderId, PlanId, Refusal, RefusalCode};
+use healthchain_rules::{LedgerTime, MemberId, MspId, OrderId, PlanId, Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
 use super::charge::save_charge;
@@ -40,19 +40,24 @@ pub(crate) struct EndPosition {
     patient: MemberId,
 }
 
-/// Some of the patients whose subscriptions end from `since` to `until`, those first that end first, and where they go on. For queries only.
+/// Some of an organisation's patients whose subscriptions end from `since` to `until`, those first that end first, and where they go on.
+/// For queries only.
 pub(crate) async fn load_ending(
     context: &Context,
+    organisation: &MspId,
     (since, until): (LedgerTime, LedgerTime),
     from: Option<&EndPosition>,
     limit: u32,
 ) -> Result<(Vec<MemberId>, Option<EndPosition>), Refusal> {
     let start = match from {
-        Some(EndPosition { until, patient }) => key::subscription_end(*until, patient),
-        None => composite_key(key::SUBSCRIPTION_END, &[&key::chronological(since)])
-            .expect("neither object type nor time holds a reserved character"),
+        Some(EndPosition { until, patient }) => key::subscription_end(organisation, *until, patient),
+        None => composite_key(key::SUBSCRIPTION_END, &[organisation.as_str(), &key::chronological(since)])
+            .expect("neither object type, MSP id nor time holds a reserved character"),
     };
-    let page = context.composite_page(key::SUBSCRIPTION_END, &[], limit, Some(&start)).await.map_err(ledger)?;
+    let page = context
+        .composite_page(key::SUBSCRIPTION_END, &[organisation.as_str()], limit, Some(&start))
+        .await
+        .map_err(ledger)?;
     let places = page.items.iter().map(|(key, _)| end_position(key)).collect::<Result<Vec<_>, _>>()?;
     let next = page.bookmark.map(|bookmark| end_position(&bookmark)).transpose()?;
     let is_wanted = |place: &EndPosition| place.until <= until;
@@ -76,11 +81,12 @@ pub(crate) fn save_closed(context: &mut Context, plan: &Plan, _: MayClosePlan) -
 pub(crate) fn save_ordered(
     context: &mut Context,
     order: &Order,
+    organisation: &MspId,
     former: Option<&Subscription>,
     proof: &MayOrder,
 ) -> Result<(), Refusal> {
     put(context, key::order(&order.patient, &order.id), order)?;
-    save_subscription(context, former, proof.subscription())?;
+    save_subscription(context, organisation, former, proof.subscription())?;
     save_charge(context, proof.charge())
 }
 
@@ -88,32 +94,34 @@ pub(crate) fn save_ordered(
 pub(crate) fn save_cancelled(
     context: &mut Context,
     order: &Order,
+    organisation: &MspId,
     former: Option<&Subscription>,
     proof: &MayCancel,
 ) -> Result<(), Refusal> {
     put(context, key::order(&order.patient, &order.id), order)?;
-    save_subscription(context, former, proof.subscription())?;
+    save_subscription(context, organisation, former, proof.subscription())?;
     save_charge(context, proof.charge())
 }
 
-/// Saves a subscription, and its place in the list by ends.
+/// Saves a subscription, and its place in the list by ends of the patient's organisation.
 fn save_subscription(
     context: &mut Context,
+    organisation: &MspId,
     former: Option<&Subscription>,
     subscription: &Subscription,
 ) -> Result<(), Refusal> {
     let patient = &subscription.patient;
     if let Some(former) = former {
-        context.delete(key::subscription_end(former.until, patient));
+        context.delete(key::subscription_end(organisation, former.until, patient));
     }
-    put(context, key::subscription_end(subscription.until, patient), patient)?;
+    put(context, key::subscription_end(organisation, subscription.until, patient), patient)?;
     put(context, key::subscription(patient), subscription)
 }
 
 fn end_position(key: &str) -> Result<EndPosition, Refusal> {
     let unreadable = || Refusal::new(RefusalCode::Ledger, "the list of subscriptions' ends cannot be read");
     let (_, attributes) = split_composite_key(key).map_err(|_| unreadable())?;
-    let [until, patient] = attributes.as_slice() else { return Err(unreadable()) };
+    let [_, until, patient] = attributes.as_slice() else { return Err(unreadable()) };
     Ok(EndPosition { until: key::chronological_time(until).ok_or_else(unreadable)?, patient: patient.parse()? })
 }
 

@@ -6,7 +6,6 @@ use sqlx::any::AnyRow;
 
 use super::{State, StateError};
 use crate::content::parts::Place;
-use crate::records::new_name;
 
 /// A copy that is kept, or is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,11 +59,17 @@ pub async fn want(
         "INSERT INTO replicas (name, publisher, link, version, content_hash, content_length, kept, tries, due_at) \
          VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7) ON CONFLICT DO NOTHING",
     );
-    let insert = insert.bind(new_name()).bind(publisher.as_str());
+    let insert = insert.bind(name(publisher, place)).bind(publisher.as_str());
     let insert = insert.bind(place.link.as_str()).bind(i64::from(place.version)).bind(content.hash.as_str());
     let insert = insert.bind(content.length.cast_signed()).bind(now.milliseconds().cast_signed());
     insert.execute(state.pool()).await?;
     Ok(())
+}
+
+/// A copy's name in the record store: the same whenever it is made again, so that none is left behind when the state is lost.
+fn name(publisher: &MspId, place: Place<'_>) -> String {
+    let place = format!("{publisher}/{}/{}", place.link, place.version);
+    hex::encode(openssl::sha::sha256(place.as_bytes()))
 }
 
 /// Whether a copy of this version is kept or to be made.

@@ -106,15 +106,21 @@ pub async fn take_over(state: &State, id: &UploadId, from: u64, writer: &str) ->
     Ok(update.execute(state.pool()).await?.rows_affected() == 1)
 }
 
-/// Remembers a piece before it is stored.
-pub async fn expect(state: &State, id: &UploadId, piece: &Piece, now: LedgerTime) -> Result<(), StateError> {
+/// Remembers a piece before it is stored. False when the writer is not the newest any more: then nothing is to be stored.
+pub async fn expect(
+    state: &State,
+    id: &UploadId,
+    writer: &str,
+    piece: &Piece,
+    now: LedgerTime,
+) -> Result<bool, StateError> {
     let insert = sqlx::query(
-        "INSERT INTO upload_pieces (name, upload, number, length, kept, stored_at) VALUES ($1, $2, $3, $4, 0, $5)",
+        "INSERT INTO upload_pieces (name, upload, number, length, kept, stored_at) \
+         SELECT $1, id, $3, $4, 0, $5 FROM uploads WHERE id = $2 AND writer = $6",
     );
     let insert = insert.bind(&piece.name).bind(id.as_str()).bind(i64::from(piece.number));
-    let insert = insert.bind(piece.length.cast_signed()).bind(now.milliseconds().cast_signed());
-    insert.execute(state.pool()).await?;
-    Ok(())
+    let insert = insert.bind(piece.length.cast_signed()).bind(now.milliseconds().cast_signed()).bind(writer);
+    Ok(insert.execute(state.pool()).await?.rows_affected() == 1)
 }
 
 /// Takes what a writer stored into the upload, which then has come from one length to another. Tells the names of the pieces that

@@ -32,6 +32,8 @@ pub async fn erase(gateway: &Gateway, link: &LinkId) -> Result<(), Failure> {
     }
     for record in &stored {
         records::forget(&gateway.state, &record.name).await?;
+        // What was on its way while it was deleted may have come back.
+        gateway.records.delete(&record.name).await?;
     }
     Ok(())
 }
@@ -59,6 +61,8 @@ pub async fn erase_copies(gateway: &Gateway, link: &LinkId) -> Result<(), Failur
     }
     for copy in &copies {
         replicas::forget(&gateway.state, &copy.name).await?;
+        // What was on its way while it was deleted may have come back.
+        gateway.records.delete(&copy.name).await?;
     }
     Ok(())
 }

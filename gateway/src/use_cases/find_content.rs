@@ -11,7 +11,9 @@ use healthchain_rules::{LinkId, MspId, Opening, OrganisationState};
 use tokio::time::Instant;
 use url::Url;
 
+use super::serve_content::OPENING_AGE;
 use super::store_record::RecordBytes;
+use super::{distance, now};
 use crate::content::parts::Place;
 use crate::contents::{ContentRequest, Contents, ContentsError};
 use crate::failure::Failure;
@@ -203,6 +205,7 @@ async fn custodians(gateway: &Gateway, opening: &Opening) -> Result<VecDeque<Sou
     let mut named = OrganisationsClient::new(gateway.own_contract()).custodians(&opening.publisher).await?.custodians;
     let mut sources = VecDeque::new();
     if named.remove(own)
+        && distance(opening.time, now()) <= OPENING_AGE
         && let Some(copy) = replicas::kept(&gateway.state, place).await?
     {
         LinksClient::new(gateway.own_contract()).in_force(&opening.transaction).await?;

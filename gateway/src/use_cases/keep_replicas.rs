@@ -36,19 +36,25 @@ pub async fn want(gateway: &Gateway, publisher: &MspId, place: Place<'_>) -> Res
     if replicas::is_wanted(&gateway.state, place).await? {
         return Ok(());
     }
-    match replicable(gateway, publisher, place).await? {
-        Some(content) => Ok(replicas::want(&gateway.state, publisher, place, &content, now()).await?),
-        None => Ok(()),
+    match replicable(gateway, publisher, place).await {
+        Ok(content) => Ok(replicas::want(&gateway.state, publisher, place, &content, now()).await?),
+        // Another publisher's, or gone in the meantime.
+        Err(Failure::Refused(_)) => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 
 /// Copies a content from its publisher.
 pub async fn copy(gateway: &Gateway, replica: &Replica) -> Result<Copied, Failure> {
     let place = Place { link: &replica.link, version: replica.version };
-    let Some(content) = replicable(gateway, &replica.publisher, place).await? else {
-        gateway.records.delete(&replica.name).await?;
-        replicas::forget(&gateway.state, &replica.name).await?;
-        return Ok(Copied::NotWanted);
+    let content = match replicable(gateway, &replica.publisher, place).await {
+        // For good. Whatever else is refused may be let later: by a peer that has caught up, of a publisher that comes back.
+        Err(Failure::Refused(refusal)) if is_gone(refusal.code()) => {
+            replicas::forget(&gateway.state, &replica.name).await?;
+            gateway.records.delete(&replica.name).await?;
+            return Ok(Copied::NotWanted);
+        }
+        content => content?,
     };
     let source = Source::at(gateway, &replica.publisher, place, None).await?;
     store(gateway, &source, &content, &replica.name).await?;
@@ -70,8 +76,8 @@ pub async fn destroy_copies(gateway: &Gateway, publisher: &MspId) -> Result<(), 
         }
         tracing::info!(%publisher, copies = copies.len(), "copies are destroyed that are not to be kept any more");
         for copy in copies {
-            gateway.records.delete(&copy.name).await?;
             replicas::forget(&gateway.state, &copy.name).await?;
+            gateway.records.delete(&copy.name).await?;
         }
     }
 }
@@ -91,10 +97,18 @@ pub async fn heal(gateway: &Gateway, lost: &Remembered) -> Result<bool, Failure>
         return Ok(false);
     }
     for custodian in &custodians {
-        let Some(content) = replicable(gateway, custodian, place).await? else { continue };
+        let content = match replicable(gateway, custodian, place).await {
+            Err(Failure::Refused(_)) => continue,
+            content => content?,
+        };
         let source = Source::at(gateway, custodian, place, None).await?;
         match store(gateway, &source, &content, &lost.name).await {
-            Ok(()) => return Ok(true),
+            Ok(()) => {
+                let Err(Failure::Refused(_)) = replicable(gateway, custodian, place).await else { return Ok(true) };
+                // Erased while it was on its way.
+                gateway.records.delete(&lost.name).await?;
+                return Ok(false);
+            }
             Err(failure @ (Failure::Contents(_) | Failure::Tampered(_))) => {
                 tracing::warn!(%custodian, %link, %failure, "a lost content cannot be had of this custodian");
             }
@@ -104,21 +118,13 @@ pub async fn heal(gateway: &Gateway, lost: &Remembered) -> Result<bool, Failure>
     Ok(false)
 }
 
-/// What may be copied between this organisation and the other one; none if nothing may.
-async fn replicable(gateway: &Gateway, other: &MspId, place: Place<'_>) -> Result<Option<Content>, Failure> {
-    let answer = LinksClient::new(gateway.own_contract()).replicable(place.link, &place.version, other).await;
-    match answer.map_err(Failure::from) {
-        Err(Failure::Refused(refusal)) => match refusal.code() {
-            RefusalCode::UnknownLink
-            | RefusalCode::UnknownVersion
-            | RefusalCode::LinkErased
-            | RefusalCode::LinkWithdrawn
-            | RefusalCode::NotACustodian
-            | RefusalCode::OrganisationNotActive => Ok(None),
-            _ => Err(Failure::Refused(refusal)),
-        },
-        answer => answer.map(Some),
-    }
+/// What may be copied between this organisation and the other one.
+async fn replicable(gateway: &Gateway, other: &MspId, place: Place<'_>) -> Result<Content, Failure> {
+    Ok(LinksClient::new(gateway.own_contract()).replicable(place.link, &place.version, other).await?)
+}
+
+fn is_gone(code: RefusalCode) -> bool {
+    matches!(code, RefusalCode::LinkErased | RefusalCode::LinkWithdrawn)
 }
 
 /// Stores a content as it comes; nobody finds it before its length and SHA-256 are those of the ledger.

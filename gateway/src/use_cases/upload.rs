@@ -129,8 +129,8 @@ pub async fn find(gateway: &Gateway, member: &WalletMember, id: &UploadId) -> Re
 }
 
 /// The metadata that its client sent with an upload; none of one that was published.
-pub fn metadata(gateway: &Gateway, upload: &Upload) -> Result<Option<String>, Failure> {
-    if upload.used_for.is_some() { Ok(None) } else { Ok(Some(open_secret(gateway, upload)?.1)) }
+pub async fn metadata(gateway: &Gateway, upload: &Upload) -> Result<Option<String>, Failure> {
+    if upload.used_for.is_some() { Ok(None) } else { Ok(Some(open_secret(gateway, upload).await?.1)) }
 }
 
 /// Takes more of an upload; tells how far it has come. When the bytes break off, what came is kept, unless a checksum speaks of all of it.
@@ -144,7 +144,7 @@ pub async fn append(gateway: &Gateway, member: &WalletMember, id: &UploadId, chu
     if offset == upload.received && length.is_some_and(|length| length > left) {
         return Err(refused(UploadRefusal::BeyondLength(upload.length)));
     }
-    let (key, _) = open_secret(gateway, &upload)?;
+    let (key, _) = open_secret(gateway, &upload).await?;
     let parts = parts(&key, &upload.id)?;
     let writer = new_name();
     if offset != upload.received || !uploads::take_over(&gateway.state, id, offset, &writer).await? {
@@ -164,7 +164,7 @@ pub async fn content(gateway: &Gateway, upload: &Upload) -> Result<RecordBytes, 
     if upload.received != upload.length {
         return Err(refused(UploadRefusal::Incomplete(upload.received, upload.length)));
     }
-    let (key, _) = open_secret(gateway, upload)?;
+    let (key, _) = open_secret(gateway, upload).await?;
     let parts = parts(&key, &upload.id)?;
     let pieces = uploads::pieces(&gateway.state, &upload.id).await?;
     let is_whole = pieces.iter().map(|piece| piece.length).sum::<u64>() == upload.length;
@@ -260,8 +260,9 @@ impl Intake<'_> {
             let mut chunk = match chunk {
                 Ok(chunk) => chunk,
                 Err(broken) if sum.is_none() => {
-                    self.store().await?;
-                    self.keep().await?;
+                    if self.store().await? {
+                        self.keep().await?;
+                    }
                     return Err(broken);
                 }
                 Err(broken) => return self.drop_all(broken).await,
@@ -277,14 +278,15 @@ impl Intake<'_> {
             while !chunk.is_empty() {
                 self.buffer.extend_from_slice(&chunk.split_to(chunk.len().min(PART_BYTES - self.buffer.len())));
                 if self.buffer.len() == PART_BYTES {
-                    self.store().await?;
-                    if sum.is_none() && !self.keep().await? {
+                    if !self.store().await? || (sum.is_none() && !self.keep().await?) {
                         return Ok(false);
                     }
                 }
             }
         }
-        self.store().await?;
+        if !self.store().await? {
+            return Ok(false);
+        }
         if let Some(sum) = sum
             && !sum.fits()?
         {
@@ -298,9 +300,10 @@ impl Intake<'_> {
         (self.buffer.len() as u64).saturating_sub(self.to % PART_BYTES as u64)
     }
 
-    async fn store(&mut self) -> Result<(), Failure> {
+    /// False when another writer goes on; then nothing of this one's stays.
+    async fn store(&mut self) -> Result<bool, Failure> {
         if self.buffered() == 0 {
-            return Ok(());
+            return Ok(true);
         }
         let plain = std::mem::take(&mut self.buffer).freeze();
         // A record is at most 3 GB.
@@ -308,13 +311,16 @@ impl Intake<'_> {
         let piece = Piece { name: new_name(), number, length: plain.len() as u64 };
         let parts = self.parts.clone();
         let sealed = busy(move || Ok(parts.seal(number, plain.len() < PART_BYTES, &plain)?)).await?;
-        uploads::expect(&self.gateway.state, self.id, &piece, now()).await?;
+        if !uploads::expect(&self.gateway.state, self.id, &self.writer, &piece, now()).await? {
+            self.drop_stored().await?;
+            return Ok(false);
+        }
         let mut object = self.gateway.records.create(&piece.name);
         object.write(sealed.into()).await?;
         object.finish().await?;
         self.to = u64::from(number) * PART_BYTES as u64 + piece.length;
         self.stored.push(piece);
-        Ok(())
+        Ok(true)
     }
 
     async fn keep(&mut self) -> Result<bool, Failure> {
@@ -329,8 +335,12 @@ impl Intake<'_> {
     }
 
     async fn drop_all(&mut self, reason: Failure) -> Result<bool, Failure> {
-        destroy(self.gateway, self.stored.drain(..).map(|piece| piece.name).collect()).await?;
+        self.drop_stored().await?;
         Err(reason)
+    }
+
+    async fn drop_stored(&mut self) -> Result<(), Failure> {
+        destroy(self.gateway, self.stored.drain(..).map(|piece| piece.name).collect()).await
     }
 }
 
@@ -360,10 +370,10 @@ async fn seal_secret(gateway: &Gateway, id: &UploadId, key: &ContentKey, metadat
     seal(&public, &context(id, encryption_key.key_hash.as_str()), &plain).map_err(|_| unusable())
 }
 
-fn open_secret(gateway: &Gateway, upload: &Upload) -> Result<(ContentKey, String), Failure> {
-    let key = &gateway.organisation.encryption_key;
-    let plain = key.unseal(&context(&upload.id, key.key_hash()), &upload.sealed);
-    let plain = plain.map_err(|_| Failure::EnvelopeDoesNotOpen)?;
+async fn open_secret(gateway: &Gateway, upload: &Upload) -> Result<(ContentKey, String), Failure> {
+    let (key, id, sealed) =
+        (Arc::clone(&gateway.organisation.encryption_key), upload.id.clone(), upload.sealed.clone());
+    let plain = busy(move || Ok(key.unseal(&context(&id, key.key_hash()), &sealed)?)).await?;
     let Secret { key, metadata } = serde_json::from_slice(&plain).map_err(|_| Failure::EnvelopeDoesNotOpen)?;
     Ok((ContentKey::from_text(&Zeroizing::new(key))?, metadata))
 }

@@ -6,6 +6,7 @@ use healthchain_rules::delegation::{DelegationState, Power};
 use healthchain_rules::limit::EVENTS_AT_ONCE;
 use healthchain_rules::opening::OpeningAct;
 use healthchain_rules::request::RequestAct;
+use healthchain_rules::subscription::{self, Reminder, SubscriptionAct};
 use healthchain_rules::telling::{Concerned, Listener, decide_telling};
 use healthchain_rules::*;
 
@@ -62,6 +63,13 @@ fn refused() -> LedgerEvent {
     )
 }
 
+/// The payer's subscription for alice ends, as her organisation's agent reminds.
+fn ending() -> LedgerEvent {
+    let payer = subscription::Payer::Organisation(id("payer"));
+    let act = SubscriptionAct::SubscriptionEnding { reminder: Reminder::Ending, plan: id("p1"), payer, until: at(9) };
+    event("patients", "ada", Some("alice"), None, act)
+}
+
 fn concerned() -> Concerned {
     Concerned { members: vec![member_of(&hospital(), "carol", Role::Clinician)], ..Concerned::default() }
 }
@@ -103,9 +111,13 @@ fn who_may_read_the_trail_may_know_of_what_comes_to_stand_on_it_and_nobody_else(
         caller_of(home(Role::Patient), "priska", Role::PrivacyOfficer),
     ];
     let mut table = String::new();
-    for (name, event) in
-        [("opened", opened()), ("denied", denied()), ("consented", consented()), ("refused", refused())]
-    {
+    for (name, event) in [
+        ("opened", opened()),
+        ("denied", denied()),
+        ("consented", consented()),
+        ("refused", refused()),
+        ("ending", ending()),
+    ] {
         let known = listeners.iter().filter(|listener| knows(listener, &concerned(), &event));
         let known: Vec<_> = known.map(|listener| listener.member().unwrap().member.id.to_string()).collect();
         table += &format!("{name}: {}\n", known.join(" "));
@@ -115,6 +127,7 @@ fn who_may_read_the_trail_may_know_of_what_comes_to_stand_on_it_and_nobody_else(
     denied: alice pia anna petra
     consented: alice priska
     refused: alice carol adam pam priska
+    ending: alice pia paul anna priska
     ");
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn progress(
     let told = response.headers_mut();
     told.insert(tus::LENGTH, found.length.into());
     told.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(metadata) = upload::metadata(&gateway, &found)? {
+    if let Some(metadata) = upload::metadata(&gateway, &found).await? {
         let metadata = HeaderValue::try_from(metadata);
         told.insert(tus::METADATA, metadata.map_err(|error| Failure::Internal(error.to_string()))?);
     }
