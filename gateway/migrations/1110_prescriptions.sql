@@ -19,10 +19,11 @@ CREATE TABLE counted_periods (
     period TEXT NOT NULL,
     PRIMARY KEY (measure, period)
 );
--- Noisy values that were drawn for a release, so that no second try draws others.
+-- Noisy values that were drawn for a release, so that no second try draws others, and the privacy budget that they spend, in thousandths of ε.
 CREATE TABLE drawn_releases (
     measure TEXT NOT NULL,
     release_id TEXT NOT NULL,
+    epsilon BIGINT NOT NULL,
     drawn TEXT NOT NULL,
     PRIMARY KEY (measure, release_id)
 );

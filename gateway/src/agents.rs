@@ -32,7 +32,7 @@ use crate::use_cases::now;
 
 use self::amendment_verifier::AmendmentVerifier;
 use self::key_custodian::KeyCustodian;
-use self::prescription_monitor::PrescriptionMonitor;
+use self::prescription_monitor::{CodesError, PrescriptionMonitor};
 use self::statistics_releases::StatisticsReleases;
 use self::subscription_reminders::SubscriptionReminders;
 
@@ -108,7 +108,7 @@ pub enum Halt {
 }
 
 /// Starts the agents that the configuration names.
-pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec<JoinHandle<()>> {
+pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Result<Vec<JoinHandle<()>>, CodesError> {
     let AgentsConfiguration {
         pause_seconds,
         amendment_verifier,
@@ -127,7 +127,7 @@ pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec
         tasks.push(spawn(gateway, &custodian.member, Listening(KeyCustodian), pace));
     }
     if let Some(monitor) = prescription_monitor {
-        tasks.push(spawn(gateway, &monitor.member, PrescriptionMonitor::new(monitor.clone()), pace));
+        tasks.push(spawn(gateway, &monitor.member, PrescriptionMonitor::new(monitor.clone())?, pace));
     }
     if let Some(releases) = statistics_releases {
         tasks.push(spawn(gateway, &releases.member, StatisticsReleases::new(releases.clone()), pace));
@@ -136,7 +136,7 @@ pub fn start(gateway: &Arc<Gateway>, configuration: &AgentsConfiguration) -> Vec
         let agent = SubscriptionReminders::new(reminders.days, Duration::from_secs(reminders.check_seconds.get()));
         tasks.push(spawn(gateway, &reminders.member, agent, pace));
     }
-    tasks
+    Ok(tasks)
 }
 
 fn spawn<A: Agent>(gateway: &Arc<Gateway>, member: &MemberId, agent: A, pace: Pace) -> JoinHandle<()> {
@@ -147,7 +147,7 @@ fn spawn<A: Agent>(gateway: &Arc<Gateway>, member: &MemberId, agent: A, pace: Pa
 pub async fn run<A: Agent>(gateway: Arc<Gateway>, member: MemberId, agent: A, pace: Pace) {
     let (holder, rests) = (Uuid::new_v4().to_string(), AtomicBool::new(false));
     let post = Post { gateway, name: A::NAME, member, lease: pace.lease, holder, rests };
-    gauge!("healthchain_agent_paused", "agent" => A::NAME).set(0.0);
+    post.show_paused(false);
     loop {
         let pause = match under_lease(&agent, &post).await {
             Ok(()) => pace.round,
@@ -168,6 +168,8 @@ pub async fn run<A: Agent>(gateway: Arc<Gateway>, member: MemberId, agent: A, pa
 /// Does a round, if no other gateway of the organisation has the agent's lease.
 async fn under_lease<A: Agent>(agent: &A, post: &Post) -> Result<(), Halt> {
     if !post.take_lease().await? {
+        // Whether the ledger lets it act, the gateway that has the lease learns.
+        post.show_paused(false);
         return Ok(());
     }
     let lost = async {
@@ -179,7 +181,11 @@ async fn under_lease<A: Agent>(agent: &A, post: &Post) -> Result<(), Halt> {
         }
     };
     tokio::select! {
-        done = agent.round(post) => done,
+        done = agent.round(post) => {
+            done?;
+            post.go_on();
+            Ok(())
+        }
         lost = lost => lost,
     }
 }
@@ -195,18 +201,32 @@ impl Post {
     /// Counts something that the agent has come to, and so is at work again if it paused.
     pub(crate) fn did(&self, outcome: &'static str) {
         self.count(outcome);
+        self.go_on();
+    }
+
+    /// Waits when the round's work is done, or there is none.
+    pub(crate) async fn wait(&self, pause: Duration) {
+        self.go_on();
+        tokio::time::sleep(pause).await;
+    }
+
+    fn go_on(&self) {
         if self.rests.swap(false, Ordering::Relaxed) {
-            gauge!("healthchain_agent_paused", "agent" => self.name).set(0.0);
+            self.show_paused(false);
             tracing::info!(agent = self.name, "the agent goes on");
         }
     }
 
     fn rest(&self, halt: &Halt) {
+        self.show_paused(true);
         if !self.rests.swap(true, Ordering::Relaxed) {
             self.count("paused");
-            gauge!("healthchain_agent_paused", "agent" => self.name).set(1.0);
             tracing::warn!(agent = self.name, reason = %halt, "the agent pauses");
         }
+    }
+
+    fn show_paused(&self, paused: bool) {
+        gauge!("healthchain_agent_paused", "agent" => self.name).set(f64::from(u8::from(paused)));
     }
 
     /// Counts so many things that the agent has found.
@@ -238,6 +258,7 @@ impl<L: Listener> Agent for Listening<L> {
             let notice = notice?;
             if let Some(event) = &notice.event {
                 self.hand_over(post, event).await?;
+                post.go_on();
             }
             checkpoint::save(&gateway.state, &reader, &notice.position).await?;
         }

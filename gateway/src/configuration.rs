@@ -246,6 +246,7 @@ impl Configuration {
         self.identity.resolve(folder);
         self.callers.resolve(folder);
         self.webhooks.resolve(folder);
+        self.agents.resolve(folder);
         self.organisations.iter_mut().for_each(|organisation| organisation.resolve(folder));
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::agents;
+use crate::agents::{self, prescription_monitor::CodesError};
 use crate::callers::{Callers, CallersError, Pace};
 use crate::configuration::{Configuration, ConfigurationError, PlaceError};
 use crate::contents::https::HttpsContents;
@@ -77,6 +77,9 @@ pub enum StartError {
     /// The wallet cannot be used.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// An agent cannot read its table of drugs.
+    #[error(transparent)]
+    Codes(#[from] CodesError),
     /// Webhooks cannot be called.
     #[error(transparent)]
     Webhooks(#[from] SenderError),
@@ -133,7 +136,7 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
     if let Some(renewal) = renewal {
         running.tasks.push(tokio::spawn(renewal.run()));
     }
-    running.tasks.extend(agents::start(&gateway, &configuration.agents));
+    running.tasks.extend(agents::start(&gateway, &configuration.agents)?);
     running.tasks.extend([
         tokio::spawn(delivery::run(Arc::clone(&gateway), delivery::Pace::new(&configuration.webhooks))),
         tokio::spawn(custodian::run(Arc::clone(&gateway))),

@@ -199,6 +199,7 @@ fn last_month() -> String {
 fn visit(name: &str, drugs: &[&str]) -> Vec<Value> {
     let encounter = json!({ "fullUrl": name, "resource": {
         "resourceType": "Encounter", "status": "finished", "period": { "start": format!("{}-09T10:00:00Z", last_month()) },
+        "identifier": [{ "system": "https://hospital.example/visits", "value": name }],
     } });
     let prescribed = drugs.iter().map(|drug| {
         json!({ "resource": {

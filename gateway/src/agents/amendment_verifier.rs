@@ -88,8 +88,10 @@ fn objection(
     link: Option<&Link>,
     proposer: &Member,
 ) -> Option<&'static str> {
-    let is_clinician = proposer.role == Role::Clinician || proposer.role == Role::Agent;
-    let is_in_good_standing = is_clinician && proposer.standing == Standing::Active;
+    // Stopping an agent changes its charter, not its standing: only who names it can know that it is to be trusted.
+    let is_named_agent = proposer.role == Role::Agent && policy.proposers.contains(&proposer.id);
+    let is_in_good_standing =
+        proposer.standing == Standing::Active && (proposer.role == Role::Clinician || is_named_agent);
     let Some(link) = link else { return Some("the record is not known to the agent") };
     let (content, current) = (&amendment.version.content, &link.current.content);
     let objections = [
@@ -100,7 +102,7 @@ fn objection(
         ),
         (
             proposer.organisation != amendment.publisher || !is_in_good_standing,
-            "the proposer is not, or no longer, an active clinician of the publisher",
+            "the proposer is no active clinician of the publisher, nor an agent that the policy names",
         ),
         (!policy.categories.contains(&link.category), "records of this category are for people to judge"),
         (!policy.media_types.contains(&content.media_type), "records of this media type are for people to judge"),

@@ -13,19 +13,21 @@ use futures::TryStreamExt as _;
 use healthchain_interface::{ContributeCounts, LinksClient, StatisticsClient};
 use healthchain_rules::statistics::contribution::{CountCell, Counts};
 use healthchain_rules::statistics::measure::Measure;
-use healthchain_rules::{AtcClass, Category, LedgerTime, Link, LinkId, LinkState, Month, RefusalCode};
+use healthchain_rules::{AtcClass, Category, LedgerTime, Link, LinkId, LinkState, MemberId, Month, RefusalCode};
 
 use self::bundle::{Found, read};
 use self::codes::Codes;
+pub use self::codes::CodesError;
 use super::{Agent, Halt, Post};
 use crate::configuration::PrescriptionMonitorConfiguration;
 use crate::content::parts::Place;
 use crate::failure::Failure;
+use crate::records::RecordsError;
 use crate::state::prescriptions::{self, Pass, Visits};
 use crate::state::records;
 use crate::use_cases::find_content::Source;
-use crate::use_cases::now;
 use crate::use_cases::read_record::Reader;
+use crate::use_cases::{busy, now};
 
 /// Records that are read before the ledger is asked again whether the agent may go on.
 const AT_ONCE: u32 = 20;
@@ -34,13 +36,14 @@ const FHIR: &str = "application/fhir+json";
 /// See the module.
 pub struct PrescriptionMonitor {
     settings: PrescriptionMonitorConfiguration,
-    codes: Codes,
+    codes: Arc<Codes>,
 }
 
 impl PrescriptionMonitor {
-    /// A monitor with these settings.
-    pub fn new(settings: PrescriptionMonitorConfiguration) -> Self {
-        Self { settings, codes: Codes::shipped() }
+    /// A monitor with these settings; reads the site's own table of drugs, where there is one.
+    pub fn new(settings: PrescriptionMonitorConfiguration) -> Result<Self, CodesError> {
+        let codes = settings.rxnorm_map.as_deref().map_or_else(|| Ok(Codes::shipped()), Codes::with_file)?;
+        Ok(Self { settings, codes: Arc::new(codes) })
     }
 }
 
@@ -74,7 +77,7 @@ impl Agent for PrescriptionMonitor {
             }
             prescriptions::save_pass(state, &measure.id, &Pass { link: Some(link), ..pass }).await?;
         }
-        tokio::time::sleep(self.settings.check()).await;
+        post.wait(self.settings.check()).await;
         Ok(())
     }
 }
@@ -88,11 +91,13 @@ impl PrescriptionMonitor {
     }
 
     async fn count(&self, post: &Post, measure: &Measure, months: &[Month], link: &LinkId) -> Result<(), Halt> {
-        let Some(found) = self.read(post, link).await? else { return Ok(()) };
+        let Some((patient, found)) = self.read(post, link).await? else { return Ok(()) };
         for visit in found.visits.iter().filter(|visit| months.contains(&visit.month)) {
             let holds = |class: &&AtcClass| visit.classes.iter().any(|prescribed| class.contains(prescribed));
             let classes = measure.terms.classes().iter().filter(holds);
-            prescriptions::count(&post.gateway.state, (&measure.id, visit.month), &visit.name, classes).await?;
+            let [kind, whose, name] = visit.name.parts(link);
+            let visit_of = [patient.as_str(), kind, whose, name];
+            prescriptions::count(&post.gateway.state, (&measure.id, visit.month), &visit_of, classes).await?;
         }
         post.did("read");
         post.add("unmapped", found.unmapped);
@@ -100,15 +105,21 @@ impl PrescriptionMonitor {
         Ok(())
     }
 
-    /// What a link's record tells; none where it is not for the monitor, or tells nothing that it understands.
-    async fn read(&self, post: &Post, link: &LinkId) -> Result<Option<Found>, Halt> {
+    /// What a link's record tells, and of whom; none where it is not for the monitor, or tells nothing that it understands.
+    async fn read(&self, post: &Post, link: &LinkId) -> Result<Option<(MemberId, Found)>, Halt> {
         match self.record(post, link).await {
             Ok(None) => Ok(None),
-            Ok(Some(record)) => match read(&record, &self.codes) {
-                Some(found) => Ok(Some(found)),
-                None => Ok(skipped(post, "malformed")),
-            },
-            Err(failure @ (Failure::Ledger(_) | Failure::State(_))) => Err(failure.into()),
+            Ok(Some((patient, record))) => {
+                let codes = Arc::clone(&self.codes);
+                match busy(move || Ok(read(&record, &codes))).await? {
+                    Some(found) => Ok(Some((patient, found))),
+                    None => Ok(skipped(post, "malformed")),
+                }
+            }
+            // What is away comes back, and its visits count then; what is lost does not.
+            Err(failure) if failure.is_passing() && !matches!(failure, Failure::Records(RecordsError::Lost)) => {
+                Err(failure.into())
+            }
             Err(failure) => {
                 tracing::warn!(link = link.as_str(), %failure, "a record could not be read for counting");
                 Ok(skipped(post, "unreadable"))
@@ -116,7 +127,7 @@ impl PrescriptionMonitor {
         }
     }
 
-    async fn record(&self, post: &Post, id: &LinkId) -> Result<Option<Vec<u8>>, Failure> {
+    async fn record(&self, post: &Post, id: &LinkId) -> Result<Option<(MemberId, Vec<u8>)>, Failure> {
         let gateway = &post.gateway;
         let link = LinksClient::new(gateway.own_contract()).link(id).await?;
         if link.publisher != gateway.organisation.msp_id || !is_countable(&link) {
@@ -141,7 +152,7 @@ impl PrescriptionMonitor {
         while let Some(part) = parts.try_next().await? {
             bytes.extend_from_slice(&part);
         }
-        Ok(Some(bytes))
+        Ok(Some((link.patient, bytes)))
     }
 
     async fn contribute(&self, post: &Post, measure: &Measure, period: Month) -> Result<(), Halt> {
@@ -186,7 +197,7 @@ fn is_countable(link: &Link) -> bool {
     link.state == LinkState::Active && link.category != Category::Restricted && media_type == Some(FHIR)
 }
 
-fn skipped(post: &Post, outcome: &'static str) -> Option<Found> {
+fn skipped<T>(post: &Post, outcome: &'static str) -> Option<T> {
     post.did(outcome);
     None
 }

@@ -5,7 +5,8 @@
 //! (C. Canonne, G. Kamath, T. Steinke, "The discrete Gaussian for differential privacy", 2020), drawn by the library OpenDP, whose
 //! privacy map must say that the release spends no more than the ledger is told.
 //!
-//! Noise is drawn once for a release and remembered: a release that is tried again shows nobody a second draw.
+//! Noise is drawn once for a release and remembered with its ε: a release that is tried again shows nobody a second draw, and spends what
+//! the first one would have.
 
 use std::num::NonZeroU32;
 
@@ -26,7 +27,7 @@ use super::{Agent, Halt, Post};
 use crate::configuration::StatisticsReleasesConfiguration;
 use crate::failure::Failure;
 use crate::ledger::Contract;
-use crate::state::prescriptions;
+use crate::state::prescriptions::{self, Draw};
 use crate::use_cases::now;
 
 /// See the module.
@@ -62,7 +63,7 @@ impl Agent for StatisticsReleases {
                 self.release(post, &statistics, measure, month).await?;
             }
         }
-        tokio::time::sleep(self.settings.check()).await;
+        post.wait(self.settings.check()).await;
         Ok(())
     }
 }
@@ -88,9 +89,11 @@ impl StatisticsReleases {
             return Ok(());
         }
         let release: ReleaseId = period.to_string().parse().expect("a month is digits and a hyphen");
-        let drawn = serde_json::to_string(&drawn).expect("cells always serialise");
-        let drawn = prescriptions::draw(&post.gateway.state, &measure.id, &release, &drawn).await?;
-        let values: NoisyCounts = serde_json::from_str(&drawn).map_err(|_| crate::state::StateError::Damaged)?;
+        let values = serde_json::to_string(&drawn).expect("cells always serialise");
+        // What was drawn before spends what it was drawn with, whatever the configuration says by now.
+        let draw = prescriptions::draw(&post.gateway.state, &measure.id, &release, &Draw { epsilon, values }).await?;
+        let epsilon = draw.epsilon;
+        let values: NoisyCounts = serde_json::from_str(&draw.values).map_err(|_| crate::state::StateError::Damaged)?;
         let mechanism = Mechanism::DiscreteLaplace;
         let call = ReleaseStatistics { release, measure: measure.id.clone(), period, epsilon, mechanism, values };
         match statistics.release(&call).await.map_err(Halt::from) {

@@ -44,7 +44,7 @@ impl Agent for SubscriptionReminders {
                 break;
             }
         }
-        tokio::time::sleep(self.pause).await;
+        post.wait(self.pause).await;
         Ok(())
     }
 }

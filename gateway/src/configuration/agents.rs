@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use healthchain_rules::{Category, MeasureId, MediaType, MemberId, MspId, RegionCode};
@@ -52,7 +53,7 @@ pub struct AmendmentVerifierConfiguration {
 pub struct AmendmentPolicy {
     /// Organisations whose amendments are approved.
     pub publishers: BTreeSet<MspId>,
-    /// Their members whose amendments are approved; all clinicians, when there is none here.
+    /// Their members whose amendments are approved; all clinicians, when there is none here. Agents pass only by name.
     #[serde(default)]
     pub proposers: BTreeSet<MemberId>,
     /// Kinds of records.
@@ -106,9 +107,19 @@ pub struct PrescriptionMonitorConfiguration {
     /// Length of the longest encrypted content that is read, in bytes.
     #[serde(default = "default_max_bytes")]
     pub max_bytes: u64,
+    /// The site's own table of RxNorm codes and ATC classes, beside the one that comes with the gateway.
+    #[serde(default)]
+    pub rxnorm_map: Option<PathBuf>,
     /// How often it is looked whether a month is over, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: NonZeroU64,
+}
+
+impl AgentsConfiguration {
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        let map = self.prescription_monitor.as_mut().and_then(|monitor| monitor.rxnorm_map.as_mut());
+        map.into_iter().for_each(|path| *path = folder.join(&*path));
+    }
 }
 
 impl PrescriptionMonitorConfiguration {

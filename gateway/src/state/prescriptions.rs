@@ -1,6 +1,7 @@
 //! What the prescription monitor has counted and not contributed yet, and the noise that was drawn for releases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use healthchain_rules::{AtcClass, LinkId, MeasureId, Month, ReleaseId};
 use sqlx::Row as _;
@@ -23,6 +24,15 @@ pub struct Visits {
     pub all: u64,
     /// At how many of them a drug of a class was prescribed.
     pub by_class: BTreeMap<AtcClass, u64>,
+}
+
+/// Noisy values, and what they were drawn with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draw {
+    /// What releasing them spends, in thousandths of ε.
+    pub epsilon: NonZeroU32,
+    /// The values, as JSON.
+    pub values: String,
 }
 
 /// The pass under way.
@@ -52,14 +62,15 @@ pub async fn end_pass(state: &State, measure: &MeasureId) -> Result<(), StateErr
     Ok(())
 }
 
-/// Counts a visit of a month with the classes of what was prescribed at it. The same one counts once, however often it is found.
+/// Counts a visit of a month, by what tells it from all others, with the classes of what was prescribed at it. The same one counts once, however often it is found.
 pub async fn count(
     state: &State,
     (measure, period): (&MeasureId, Month),
-    visit: &str,
+    visit: &[&str],
     classes: impl IntoIterator<Item = &AtcClass>,
 ) -> Result<(), StateError> {
-    let visit = state.key().keyed_hash("visit", &[visit.as_bytes()]);
+    let parts: Vec<_> = visit.iter().map(|part| part.as_bytes()).collect();
+    let visit = state.key().keyed_hash("visit", &parts);
     for class in std::iter::once("").chain(classes.into_iter().map(AtcClass::as_str)) {
         let count = sqlx::query(
             "INSERT INTO counted_visits (measure, period, visit, class) VALUES ($1, $2, $3, $4) \
@@ -107,14 +118,16 @@ pub async fn closed(state: &State, measure: &MeasureId) -> Result<BTreeSet<Month
     rows.iter().map(|row| row.try_get::<String, _>(0)?.parse().map_err(|_| StateError::Damaged)).collect()
 }
 
-/// The values for a release: those that were drawn before, if there are any, else these.
-pub async fn draw(state: &State, measure: &MeasureId, release: &ReleaseId, drawn: &str) -> Result<String, StateError> {
+/// The draw for a release: the one that was made before, if there is one, else this.
+pub async fn draw(state: &State, measure: &MeasureId, release: &ReleaseId, draw: &Draw) -> Result<Draw, StateError> {
     let insert = sqlx::query(
-        "INSERT INTO drawn_releases (measure, release_id, drawn) VALUES ($1, $2, $3) \
+        "INSERT INTO drawn_releases (measure, release_id, epsilon, drawn) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (measure, release_id) DO NOTHING",
     );
-    insert.bind(measure.as_str()).bind(release.as_str()).bind(drawn).execute(state.pool()).await?;
-    let query = sqlx::query("SELECT drawn FROM drawn_releases WHERE measure = $1 AND release_id = $2");
+    let insert = insert.bind(measure.as_str()).bind(release.as_str()).bind(i64::from(draw.epsilon.get()));
+    insert.bind(&draw.values).execute(state.pool()).await?;
+    let query = sqlx::query("SELECT epsilon, drawn FROM drawn_releases WHERE measure = $1 AND release_id = $2");
     let row = query.bind(measure.as_str()).bind(release.as_str()).fetch_one(state.pool()).await?;
-    Ok(row.try_get(0)?)
+    let epsilon = u32::try_from(row.try_get::<i64, _>(0)?).ok().and_then(NonZeroU32::new);
+    Ok(Draw { epsilon: epsilon.ok_or(StateError::Damaged)?, values: row.try_get(1)? })
 }

@@ -9,11 +9,15 @@ mod subscription_reminders;
 use std::sync::Arc;
 use std::time::Duration;
 
-use healthchain_gateway::agents::{Agent, Pace, run};
+use healthchain_gateway::agents::subscription_reminders::SubscriptionReminders;
+use healthchain_gateway::agents::{Agent, Halt, Pace, Post, run};
 use healthchain_gateway::gateway::Gateway;
 use healthchain_gateway::state::{Place, State, StateKey, checkpoint};
+use healthchain_rules::RefusalCode;
+use serde_json::json;
 use tokio::task::JoinHandle;
 
+use super::metrics::{Operations, sample};
 use super::world::World;
 
 pub(crate) const AGENT: &str = "hospital-agent";
@@ -84,4 +88,29 @@ pub(crate) async fn dealt_with(world: &World, agent: &str, events: u64) {
 /// Long enough for an agent to do something that it should not.
 pub(crate) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+/// Reminders under a name that no other test has, for the sake of the metric.
+struct Idle(SubscriptionReminders);
+
+impl Agent for Idle {
+    const NAME: &'static str = "idle_reminders";
+
+    async fn round(&self, post: &Post) -> Result<(), Halt> {
+        self.0.round(post).await
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_has_nothing_to_do_when_the_ledger_lets_it_is_shown_as_paused_no_more() {
+    let world = world().await;
+    world.ledger.state.lock().unwrap().answers.insert("Subscriptions:dueReminders".into(), json!({ "items": [] }));
+    world.ledger.refuse_member(AGENT, Some(RefusalCode::AgentNotPermitted));
+    let operations = Operations::of(&world).await;
+    let paused = async || sample(&operations.metrics().await, "healthchain_agent_paused{agent=\"idle_reminders\"}");
+    let _at_work = at_work(&world, Idle(SubscriptionReminders::new(14, Duration::from_secs(600))));
+    until("it asks now and then", async || world.ledger.called("Subscriptions:dueReminders") > 1).await;
+    assert_eq!(paused().await, 1.0);
+    world.ledger.refuse_member(AGENT, None);
+    until("it is shown as at work", async || paused().await == 0.0).await;
 }

@@ -11,13 +11,13 @@ use tokio::task::JoinHandle;
 
 use super::world::World;
 
-struct Operations {
+pub(crate) struct Operations {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Operations {
-    async fn of(world: &World) -> Self {
+    pub(crate) async fn of(world: &World) -> Self {
         let certificate = world.hospital.folder.path().join("tls.pem");
         std::fs::write(&certificate, world.hospital.gateway_tls.certificate_pem()).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -31,7 +31,7 @@ impl Operations {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let (status, text) = self.get("/metrics").await;
         assert_eq!(status, 200);
         text
@@ -45,7 +45,7 @@ impl Drop for Operations {
 }
 
 /// The value of the one sample that begins so.
-fn sample(metrics: &str, begins: &str) -> f64 {
+pub(crate) fn sample(metrics: &str, begins: &str) -> f64 {
     let mut samples = metrics.lines().filter(|line| line.starts_with(begins));
     let sample = samples.next().unwrap_or_else(|| panic!("no {begins} in\n{metrics}"));
     assert!(samples.next().is_none(), "several {begins}");

@@ -18,8 +18,12 @@ const NAME: &str = "amendment_verifier";
 const PUBLISHER: &str = "ClinicMSP";
 
 fn verifier(reject: bool) -> Listening<AmendmentVerifier> {
+    verifier_of(&["dr-bailey"], reject)
+}
+
+fn verifier_of(proposers: &[&str], reject: bool) -> Listening<AmendmentVerifier> {
     let policy: AmendmentPolicy = serde_json::from_value(json!({
-        "publishers": [PUBLISHER], "proposers": ["dr-bailey"], "categories": ["summary"], "max_bytes": 1000, "reject": reject,
+        "publishers": [PUBLISHER], "proposers": proposers, "categories": ["summary"], "max_bytes": 1000, "reject": reject,
     }))
     .unwrap();
     Listening(AmendmentVerifier::new(policy))
@@ -120,6 +124,19 @@ async fn what_does_not_pass_is_left_to_people_whatever_it_lacks() {
     assert_eq!(world.ledger.called("Amendments:reject"), 0);
     propose(&world, |_, _, _| {}).await;
     until("the one that passes", async || approvals(&world) == 1).await;
+}
+
+#[tokio::test]
+async fn another_organisations_agent_is_trusted_only_by_name_and_a_clinician_without_one() {
+    let cases =
+        [("agent", vec![], 0), ("agent", vec!["dr-bailey"], 1), ("clinician", vec![], 1), ("maintainer", vec![], 0)];
+    for (role, proposers, approved) in cases {
+        let world = world().await;
+        let _at_work = at_work(&world, verifier_of(&proposers, false));
+        propose(&world, |_, _, proposer| proposer["role"] = role.into()).await;
+        dealt_with(&world, NAME, 1).await;
+        assert_eq!(approvals(&world), approved, "{role}, of {proposers:?}");
+    }
 }
 
 #[tokio::test]

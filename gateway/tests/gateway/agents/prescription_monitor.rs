@@ -1,26 +1,39 @@
 //! What the prescription monitor counts, what it leaves out, and when it stops.
 
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use healthchain_gateway::agents::prescription_monitor::PrescriptionMonitor;
+use healthchain_gateway::gateway::Gateway;
 use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_gateway::records::{NewRecord, Records, RecordsError, StoredBytes};
 use healthchain_rules::RefusalCode;
 use serde_json::{Value, json};
 
 use super::super::ledger::{When, now, refused};
 use super::super::world::World;
-use super::{AGENT, at_work, until, world};
+use super::{AGENT, at_work, at_work_as, until, world};
 
 const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
-const AMOXICILLIN: &str = "308182";
+const AMOXICILLIN: &str = "562251";
 const OXYCODONE: &str = "1049221";
 
 fn monitor() -> PrescriptionMonitor {
-    let settings = json!({
+    monitor_with(json!({}))
+}
+
+fn monitor_with(change: Value) -> PrescriptionMonitor {
+    let mut settings = json!({
         "member": AGENT, "measure": "antibiotics-and-opioids", "region": "US-MA", "wait_days": 0, "max_bytes": 100_000,
         "check_seconds": 1,
     });
-    PrescriptionMonitor::new(serde_json::from_value(settings).unwrap())
+    settings.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    PrescriptionMonitor::new(serde_json::from_value(settings).unwrap()).unwrap()
 }
 
 /// The month before the present one, `YYYY-MM`.
@@ -52,11 +65,45 @@ async fn with_measure() -> World {
     world
 }
 
+/// A store of records that cannot be reached.
+struct Away;
+
+fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, RecordsError>> {
+    async { Err(RecordsError::Unavailable("down".into())) }.boxed()
+}
+
+impl Records for Away {
+    fn create(&self, _: &str) -> Box<dyn NewRecord> {
+        unreachable!("the monitor writes nothing")
+    }
+
+    fn fetch<'a>(&'a self, _: &'a str, _: Option<Range<u64>>) -> BoxFuture<'a, Result<StoredBytes, RecordsError>> {
+        away()
+    }
+
+    fn holds<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, RecordsError>> {
+        away()
+    }
+
+    fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), RecordsError>> {
+        away()
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<String, RecordsError>> {
+        away().into_stream().boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), RecordsError>> {
+        away()
+    }
+}
+
 /// A bundle of visits in a month, each with what was prescribed at it.
 fn bundle(month: &str, visits: &[(&str, &[&str])]) -> String {
     let entries = visits.iter().flat_map(|(visit, drugs)| {
+        let identifier = json!([{ "system": "https://hospital.example/visits", "value": visit }]);
         let encounter = json!({ "fullUrl": visit, "resource": {
-            "resourceType": "Encounter", "status": "finished", "period": { "start": format!("{month}-03T10:00:00Z") },
+            "resourceType": "Encounter", "identifier": identifier, "status": "finished", "period": { "start": format!("{month}-03T10:00:00Z") },
         } });
         let prescribed = drugs.iter().map(move |drug| {
             json!({ "resource": {
@@ -71,8 +118,12 @@ fn bundle(month: &str, visits: &[(&str, &[&str])]) -> String {
 }
 
 async fn publish(world: &World, category: &str, media_type: &str, record: String) {
+    publish_of(world, ("anna", category), media_type, record).await;
+}
+
+async fn publish_of(world: &World, (patient, category): (&str, &str), media_type: &str, record: String) {
     let hospital = &world.hospital;
-    let request = hospital.member().post(hospital.at(&format!("/v1/links?patient=anna&category={category}")));
+    let request = hospital.member().post(hospital.at(&format!("/v1/links?patient={patient}&category={category}")));
     let key = uuid::Uuid::new_v4().to_string();
     let request = request.header("idempotency-key", key).header("content-type", media_type).body(record);
     let response = request.send().await.unwrap();
@@ -120,6 +171,45 @@ async fn a_month_that_is_over_is_counted_and_contributed_once() {
     let _at_work = at_work(&world, monitor());
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(contributions(&world), 1);
+}
+
+/// A bundle without the identifiers of its visits.
+fn without_identifiers(bundle: &str) -> String {
+    let mut bundle: Value = serde_json::from_str(bundle).unwrap();
+    for entry in bundle["entry"].as_array_mut().unwrap() {
+        entry["resource"].as_object_mut().unwrap().remove("identifier");
+    }
+    bundle.to_string()
+}
+
+#[tokio::test]
+async fn the_same_name_within_two_records_or_of_two_patients_is_two_visits() {
+    let world = with_measure().await;
+    let month = last_month();
+    let in_record = without_identifiers(&bundle(&month, &[("Encounter/1", &[AMOXICILLIN])]));
+    let address = without_identifiers(&bundle(&month, &[("https://h.example/Encounter/2", &[])]));
+    let identified = bundle(&month, &[("urn:v3", &[OXYCODONE])]);
+    for patient in ["anna", "ben"] {
+        for record in [&in_record, &address, &identified] {
+            for _ in 0..2 {
+                let of = (patient, "encounter-note");
+                publish_of(&world, of, "application/fhir+json", record.clone()).await;
+            }
+        }
+    }
+    let _at_work = at_work(&world, monitor());
+    // For each patient two that are known in their records only, and once each what is known everywhere.
+    assert_eq!(contributed(&world).await["cells"], counts(8, 4, 2));
+}
+
+#[tokio::test]
+async fn drugs_of_a_sites_own_table_count_too() {
+    let world = with_measure().await;
+    let map = world.hospital.folder.path().join("own.csv");
+    std::fs::write(&map, "1,N02AX02,a drug of ours\n").unwrap();
+    publish_bundle(&world, &last_month(), &[("urn:v1", &["1"]), ("urn:v2", &[AMOXICILLIN])]).await;
+    let _at_work = at_work(&world, monitor_with(json!({ "rxnorm_map": map })));
+    assert_eq!(contributed(&world).await["cells"], counts(2, 1, 1));
 }
 
 #[tokio::test]
@@ -191,6 +281,22 @@ async fn a_peer_that_was_away_costs_no_visit() {
     publish_bundle(&world, &last_month(), &[("urn:v1", &[AMOXICILLIN])]).await;
     world.ledger.fail_next("Links:link", When::Before, LedgerFailure::Unreachable("down".into()));
     world.ledger.fail_next("Links:custodianEnvelope", When::Before, LedgerFailure::Unreachable("down".into()));
+    let _at_work = at_work(&world, monitor());
+    assert_eq!(contributed(&world).await["cells"], counts(1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_was_away_costs_no_visit() {
+    let world = with_measure().await;
+    publish_bundle(&world, &last_month(), &[("urn:v1", &[AMOXICILLIN])]).await;
+    let gateway = &world.hospital.gateway;
+    let without_store = Arc::new(Gateway { records: Arc::new(Away), ..Gateway::clone(gateway) });
+    let before = world.ledger.called("Links:link");
+    let at_work_without_store = at_work_as(&without_store, AGENT, monitor());
+    until("it tries again", async || world.ledger.called("Links:link") > before + 2).await;
+    assert_eq!(contributions(&world), 0);
+    drop(at_work_without_store);
+
     let _at_work = at_work(&world, monitor());
     assert_eq!(contributed(&world).await["cells"], counts(1, 1, 0));
 }

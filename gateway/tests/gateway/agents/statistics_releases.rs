@@ -10,7 +10,12 @@ use super::super::world::World;
 use super::{AGENT, a_while, at_work, until, world};
 
 fn releases() -> StatisticsReleases {
-    let settings = json!({ "member": AGENT, "measure": "antibiotics", "epsilon": 500, "check_seconds": 600 });
+    releases_at(500)
+}
+
+/// Releases that spend so many thousandths of ε.
+fn releases_at(epsilon: u32) -> StatisticsReleases {
+    let settings = json!({ "member": AGENT, "measure": "antibiotics", "epsilon": epsilon, "check_seconds": 600 });
     StatisticsReleases::new(serde_json::from_value(settings).unwrap())
 }
 
@@ -83,6 +88,21 @@ async fn a_release_that_is_tried_again_shows_nobody_a_second_draw() {
     let first = world.ledger.argument_of("Statistics:release");
     until("the second try", async || released(&world) == 2).await;
     assert_eq!(world.ledger.argument_of("Statistics:release"), first);
+}
+
+#[tokio::test]
+async fn a_draw_is_released_with_the_epsilon_that_it_was_drawn_with_whatever_is_configured_since() {
+    let world = with_table(1000).await;
+    world.ledger.fail_next("Statistics:release", When::Before, refused(RefusalCode::BudgetSpent));
+    let at_work_before = at_work(&world, releases_at(1000));
+    until("the refusal", async || released(&world) == 1).await;
+    let refused = world.ledger.argument_of("Statistics:release");
+    assert_eq!(refused["epsilon"], 1000);
+    drop(at_work_before);
+
+    let _at_work = at_work(&world, releases_at(500));
+    until("the release", async || released(&world) == 2).await;
+    assert_eq!(world.ledger.argument_of("Statistics:release"), refused);
 }
 
 #[tokio::test]
