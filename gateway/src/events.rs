@@ -20,7 +20,6 @@ use healthchain_rules::{LedgerEvent, MemberId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::names::Names;
 use self::place::Place;
 use crate::failure::Failure;
 use crate::gateway::{Gateway, OwnSigner};
@@ -47,28 +46,27 @@ pub struct Told {
     pub entry: AuditEntry,
 }
 
-/// Of these events those that the member asks for and may know of, in their order. Refused when the member may be told nothing.
+/// Of these events those that the member may know of, in their order. Refused when the member may be told nothing.
 pub async fn told(
     gateway: &Gateway,
     member: &MemberId,
-    names: &Names,
     events: &[Arc<Numbered>],
 ) -> Result<Vec<(Told, LedgerEvent)>, Failure> {
-    let wanted = events.iter().filter_map(|numbered| {
+    let asked = events.iter().filter_map(|numbered| {
         let event = numbered.event.as_ref()?;
-        let name = names::name(event);
-        names.include(&name).then(|| (numbered.behind, name, LedgerEvent { wanted: None, ..event.clone() }))
+        Some((numbered.behind, LedgerEvent { wanted: None, ..event.clone() }))
     });
-    let wanted: Vec<_> = wanted.collect();
-    let query = KnownQuery { member: member.clone(), events: wanted.iter().map(|(.., event)| event.clone()).collect() };
+    let asked: Vec<_> = asked.collect();
+    let query = KnownQuery { member: member.clone(), events: asked.iter().map(|(_, event)| event.clone()).collect() };
     let known = AuditClient::new(gateway.own_contract()).known(&query).await?;
-    let told = wanted.into_iter().filter(|(.., event)| known.contains(&event.entry.transaction));
-    Ok(told.map(|(id, name, event)| (Told { id, event: name, entry: event.entry.clone() }, event)).collect())
+    let told = asked.into_iter().filter(|(_, event)| known.contains(&event.entry.transaction));
+    let told = told.map(|(id, event)| (Told { id, event: names::name(&event), entry: event.entry.clone() }, event));
+    Ok(told.collect())
 }
 
 /// Whether the member may be told anything; refused if not.
 pub async fn require_listener(gateway: &Gateway, member: &MemberId) -> Result<(), Failure> {
-    told(gateway, member, &Names::default(), &[]).await.map(drop)
+    told(gateway, member, &[]).await.map(drop)
 }
 
 /// The ledger's events from a place on. Numbers within a block count all events of this chaincode, so that they are the same on every

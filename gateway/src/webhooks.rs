@@ -106,7 +106,7 @@ pub async fn dead_letters(
     let letters = dead_letters::list(&gateway.state, &webhook.id, after, limit).await?;
     let next = letters.last().filter(|_| letters.len() == limit as usize).map(|last| last.place);
     let events: Vec<_> = letters.iter().map(numbered).collect();
-    let known = told(gateway, member, &Names::default(), &events).await?;
+    let known = told(gateway, member, &events).await?;
     let letter = |told: Told| Some((letters.iter().find(|letter| letter.place == told.id)?.clone(), told));
     let known = known.into_iter().filter_map(|(told, _)| letter(told)).map(|(letter, told)| (told, letter));
     Ok((known.collect(), next))
@@ -117,7 +117,7 @@ pub async fn redeliver(gateway: &Gateway, member: &MemberId, id: &str, transacti
     let webhook = find(gateway, member, id).await?;
     let letter = dead_letters::load(&gateway.state, &webhook.id, transaction).await?;
     let letter = letter.ok_or(Failure::Webhook(WebhookRefusal::NoSuchLetter))?;
-    let mut known = told(gateway, member, &Names::default(), &[numbered(&letter)]).await?;
+    let mut known = told(gateway, member, &[numbered(&letter)]).await?;
     let (told, _) = known.pop().ok_or(Failure::Webhook(WebhookRefusal::NoSuchLetter))?;
     let taken = gateway.webhooks.deliver(&webhook, &told).await;
     taken.map_err(|reason| Failure::Webhook(WebhookRefusal::NotTaken(reason)))?;
@@ -138,7 +138,7 @@ async fn still_told(
     place: Place,
 ) -> Result<Option<Told>, Failure> {
     let events = [Arc::new(Numbered { behind: place, event: Some(event.clone()) })];
-    Ok(told(gateway, &webhook.member, &webhook.names, &events).await?.pop().map(|(told, _)| told))
+    Ok(told(gateway, &webhook.member, &events).await?.pop().map(|(told, _)| told))
 }
 
 fn numbered(letter: &DeadLetter) -> Arc<Numbered> {

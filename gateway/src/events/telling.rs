@@ -6,7 +6,7 @@ use healthchain_rules::limit::EVENTS_AT_ONCE;
 use healthchain_rules::{LedgerEvent, MemberId};
 
 use super::feed::Feed;
-use super::names::Names;
+use super::names::{Names, name};
 use super::place::Place;
 use super::{Numbered, Told, told};
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ pub struct Telling {
     names: Names,
     feed: Feed,
     place: Place,
-    /// Read, but not asked about with success.
+    /// Read and asked for by name, but the ledger not asked about it with success.
     read: Vec<Arc<Numbered>>,
 }
 
@@ -38,10 +38,26 @@ impl Telling {
     /// What the member may know of the next events, which may be none of them. When it fails, or the future is dropped, asking again goes
     /// on at the same place.
     pub async fn next(&mut self) -> Result<Vec<(Told, LedgerEvent)>, Failure> {
+        self.read().await?;
+        self.ask().await
+    }
+
+    /// The first half of [`Self::next`]: waits for events. Whether the ledger has to be asked about any.
+    pub async fn read(&mut self) -> Result<bool, Failure> {
         if self.read.is_empty() {
-            self.read = self.feed.next(EVENTS_AT_ONCE).await.map_err(Failure::Ledger)?;
+            let mut read = self.feed.next(EVENTS_AT_ONCE).await.map_err(Failure::Ledger)?;
+            read.retain(|numbered| numbered.event.as_ref().is_some_and(|event| self.names.include(&name(event))));
+            self.read = read;
         }
-        let told = told(&self.gateway, &self.member, &self.names, &self.read).await?;
+        Ok(!self.read.is_empty())
+    }
+
+    /// The second half: asks the ledger.
+    pub async fn ask(&mut self) -> Result<Vec<(Told, LedgerEvent)>, Failure> {
+        let told = match self.read.as_slice() {
+            [] => Vec::new(),
+            read => told(&self.gateway, &self.member, read).await?,
+        };
         self.read.clear();
         self.place = self.feed.place();
         Ok(told)

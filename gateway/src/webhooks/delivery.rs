@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use healthchain_rules::{LedgerEvent, LedgerTime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::sender::Undelivered;
@@ -37,7 +39,16 @@ pub struct Pace {
     pub tries: u32,
     /// Until it is asked again whether a member may be told anything.
     pub unheard: Duration,
+    /// How long it counts what the ledger said a member may know.
+    pub known: Duration,
+    /// Time between two saves of how far a webhook is, while its member is told nothing.
+    pub save: Duration,
 }
+
+/// Webhooks for which the ledger is asked at once: there may be many, and each event is for all of them.
+const ASKING: usize = 8;
+/// How long it counts what the ledger said a member may know.
+const KNOWN: Duration = Duration::from_secs(1);
 
 impl Pace {
     /// As configured.
@@ -49,6 +60,8 @@ impl Pace {
             most: Duration::from_secs(6 * 60 * 60),
             tries: configuration.tries.get(),
             unheard: Duration::from_secs(60),
+            known: KNOWN,
+            save: Duration::from_secs(5),
         }
     }
 
@@ -78,6 +91,7 @@ impl From<StateError> for End {
 /// Delivers until the task is dropped.
 pub async fn run(gateway: Arc<Gateway>, pace: Pace) {
     let holder = Uuid::new_v4().to_string();
+    let asking = Arc::new(Semaphore::new(ASKING));
     // What runs ends with the task.
     let mut running = JoinSet::new();
     let mut by_webhook: BTreeMap<String, AbortHandle> = BTreeMap::new();
@@ -88,7 +102,8 @@ pub async fn run(gateway: Arc<Gateway>, pace: Pace) {
             Ok(free) => {
                 for id in free.into_iter().filter(|id| !by_webhook.contains_key(id)).collect::<Vec<_>>() {
                     let hold = Hold { id: id.clone(), holder: holder.clone() };
-                    by_webhook.insert(id, running.spawn(hold_and_deliver(Arc::clone(&gateway), hold, pace)));
+                    let delivering = hold_and_deliver(Arc::clone(&gateway), hold, pace, Arc::clone(&asking));
+                    by_webhook.insert(id, running.spawn(delivering));
                 }
             }
             Err(error) => tracing::warn!(%error, "webhooks cannot be looked for; it is tried again"),
@@ -98,12 +113,12 @@ pub async fn run(gateway: Arc<Gateway>, pace: Pace) {
 }
 
 /// Delivers for a webhook as long as this gateway holds it.
-async fn hold_and_deliver(gateway: Arc<Gateway>, hold: Hold, pace: Pace) {
+async fn hold_and_deliver(gateway: Arc<Gateway>, hold: Hold, pace: Pace, asking: Arc<Semaphore>) {
     let end = match take(&gateway.state, &hold, now(), later(pace.hold)).await {
         Ok(None) => return,
         Ok(Some(webhook)) => tokio::select! {
             end = keep_hold(&gateway, &hold, pace) => end,
-            end = deliver_all(&gateway, &hold, webhook, pace) => end,
+            end = deliver_all(Work { gateway: &gateway, hold: &hold, webhook, pace, asking: &asking }) => end,
         },
         Err(error) => End::State(error),
     };
@@ -123,30 +138,38 @@ async fn keep_hold(gateway: &Gateway, hold: &Hold, pace: Pace) -> End {
     }
 }
 
-async fn deliver_all(gateway: &Arc<Gateway>, hold: &Hold, webhook: Webhook, pace: Pace) -> End {
-    let mut telling = Telling::new(gateway, &webhook.member, webhook.names.clone(), webhook.place);
-    let mut tried = Tried { failures: webhook.failures, next_at: webhook.next_try_at };
-    let work = Work { gateway, hold, webhook, pace };
+async fn deliver_all(work: Work<'_>) -> End {
+    let Webhook { member, names, place, failures, next_try_at, .. } = &work.webhook;
+    let mut telling = Telling::new(work.gateway, member, names.clone(), *place);
+    let mut tried = Tried { failures: *failures, next_at: *next_try_at };
+    let mut saved = *place;
+    let mut saving = interval(work.pace.save);
+    saving.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let place = telling.place();
-        let told = match telling.next().await {
+        let told = tokio::select! {
+            told = work.next(&mut telling) => told,
+            // Also behind what the member is not told of.
+            _ = saving.tick(), if telling.place() != saved => {
+                saved = telling.place();
+                match work.ours(dealt_with(&work.gateway.state, work.hold, saved).await) {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                }
+            }
+        };
+        let told = match told {
             Ok(told) => told,
             Err(failure) => {
                 work.wait_out(&failure).await;
                 continue;
             }
         };
+        let mut asked_at = Instant::now();
         for (told, event) in &told {
-            if let Err(end) = work.deliver(told, event, std::mem::take(&mut tried)).await {
+            if let Err(end) = work.deliver(told, event, std::mem::take(&mut tried), &mut asked_at).await {
                 return end;
             }
-        }
-        // Also behind what the member is not told of.
-        if telling.place() != place
-            && told.last().is_none_or(|(last, _)| last.id != telling.place())
-            && let Err(end) = work.ours(dealt_with(&gateway.state, hold, telling.place()).await)
-        {
-            return end;
+            saved = told.id;
         }
     }
 }
@@ -164,28 +187,47 @@ impl Default for Tried {
 }
 
 struct Work<'a> {
-    gateway: &'a Gateway,
+    gateway: &'a Arc<Gateway>,
     hold: &'a Hold,
     webhook: Webhook,
     pace: Pace,
+    asking: &'a Semaphore,
 }
 
 impl Work<'_> {
-    /// Tries until the message is taken or given up.
-    async fn deliver(&self, told: &Told, event: &LedgerEvent, mut tried: Tried) -> Result<(), End> {
+    /// What the member may know of the next events.
+    async fn next(&self, telling: &mut Telling) -> Result<Vec<(Told, LedgerEvent)>, Failure> {
+        let _turn = if telling.read().await? { Some(self.turn().await) } else { None };
+        telling.ask().await
+    }
+
+    /// Waits until the ledger may be asked.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        self.asking.acquire().await.expect("it is never closed")
+    }
+
+    /// Tries until the message is taken or given up. The ledger said at this time that the member may know of it.
+    async fn deliver(
+        &self,
+        told: &Told,
+        event: &LedgerEvent,
+        mut tried: Tried,
+        asked_at: &mut Instant,
+    ) -> Result<(), End> {
         let state = &self.gateway.state;
-        let mut is_new = tried.failures == 0;
         loop {
             sleep_until(tried.next_at).await;
             if !is_served(self.gateway, &self.webhook.member).await {
-                is_new = false;
                 tokio::time::sleep(self.pace.unheard).await;
                 continue;
             }
             // Much may have changed in the meantime.
-            if !is_new {
-                match still_told(self.gateway, &self.webhook, event, told.id).await {
-                    Ok(Some(_)) => {}
+            if asked_at.elapsed() >= self.pace.known {
+                let turn = self.turn().await;
+                let still_told = still_told(self.gateway, &self.webhook, event, told.id).await;
+                drop(turn);
+                match still_told {
+                    Ok(Some(_)) => *asked_at = Instant::now(),
                     Ok(None) => return self.ours(dealt_with(state, self.hold, told.id).await),
                     Err(failure) => {
                         self.wait_out(&failure).await;
@@ -193,7 +235,6 @@ impl Work<'_> {
                     }
                 }
             }
-            is_new = false;
             self.ours(renew(state, self.hold, later(self.pace.hold)).await)?;
             let reason = match self.gateway.webhooks.deliver(&self.webhook, told).await {
                 Ok(()) => return self.ours(dealt_with(state, self.hold, told.id).await),

@@ -38,6 +38,8 @@ const HASTE: Pace = Pace {
     most: Duration::from_millis(50),
     tries: 3,
     unheard: Duration::from_millis(50),
+    known: Duration::from_millis(100),
+    save: Duration::from_millis(200),
 };
 
 /// A server that a member has told of events.
@@ -50,6 +52,8 @@ struct Receiver {
 
 #[derive(Default)]
 struct Heard {
+    /// How long it takes to answer.
+    pause: Mutex<Duration>,
     /// What it answers next; 204 when nothing is said.
     answers: Mutex<VecDeque<u16>>,
     messages: Mutex<Vec<(HeaderMap, Bytes)>>,
@@ -87,6 +91,8 @@ impl Receiver {
 
 async fn hear(Shared(heard): Shared<Arc<Heard>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
     heard.messages.lock().unwrap().push((headers, body));
+    let pause = *heard.pause.lock().unwrap();
+    tokio::time::sleep(pause).await;
     let status = heard.answers.lock().unwrap().pop_front().unwrap_or(204);
     let elsewhere = HeaderMap::from_iter([("location".parse().unwrap(), "/elsewhere".parse().unwrap())]);
     (StatusCode::from_u16(status).unwrap(), elsewhere)
@@ -329,6 +335,35 @@ async fn a_suspended_members_server_is_told_nothing_while_the_member_is() {
     problem(letters.send().await.unwrap(), 403, "member-suspended").await;
     office.world.ledger.state.lock().unwrap().suspended.clear();
     receiver.hears(&secret, &[&first, &second]).await;
+}
+
+/// The ledger was asked about several events at once, and the first may take hours.
+#[tokio::test]
+async fn a_member_suspended_while_one_event_is_being_delivered_is_not_told_the_next() {
+    let office = Office::new().await;
+    let receiver = Receiver::start(&office.authority).await;
+    *receiver.heard.pause.lock().unwrap() = Duration::from_millis(300);
+    let (_, secret) = office.hook(&receiver).await;
+    let (first, second) = (office.withdraw(), office.withdraw());
+    let _task = office.deliver();
+    receiver.hears(&secret, &[&first]).await;
+    office.world.ledger.state.lock().unwrap().suspended.insert("dr-grey".parse().unwrap());
+    a_while().await;
+    assert_eq!(receiver.links(&secret), [first.as_str()]);
+    office.world.ledger.state.lock().unwrap().suspended.clear();
+    receiver.hears(&secret, &[&first, &second]).await;
+}
+
+#[tokio::test]
+async fn the_ledger_is_not_asked_about_events_that_a_webhook_does_not_ask_for() {
+    let office = Office::new().await;
+    let events = json!({"url": "https://localhost:1/", "events": ["consent-granted"], "after": "0:0"});
+    let (_, made) = answer(office.create(events).await).await;
+    let asked = office.world.ledger.called("Audit:known");
+    let _task = office.deliver();
+    (office.withdraw(), office.withdraw());
+    until_place(&office, &format!("/v1/webhooks/{}", made["id"].as_str().unwrap()), "1:1").await;
+    assert_eq!(office.world.ledger.called("Audit:known"), asked);
 }
 
 #[tokio::test]
