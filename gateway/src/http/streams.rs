@@ -15,15 +15,19 @@ const OF_ONE_MEMBER: usize = 8;
 /// How often a stream says that it is there, and its caller is judged again.
 const BEAT: Duration = Duration::from_secs(15);
 
+/// How long a stream lasts; whoever follows comes again. Shorter than the last answer of a connection may take.
+const LIFETIME: Duration = Duration::from_secs(14 * 60);
+
 /// How many streams there are, by member.
 pub struct Streams {
     counts: Mutex<BTreeMap<MemberId, usize>>,
     pub(crate) beat: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 impl Default for Streams {
     fn default() -> Self {
-        Self::with_beat(BEAT)
+        Self { counts: Mutex::default(), beat: BEAT, lifetime: LIFETIME }
     }
 }
 
@@ -36,7 +40,12 @@ pub(crate) struct OneStream {
 impl Streams {
     /// Streams whose callers are judged again so often.
     pub fn with_beat(beat: Duration) -> Self {
-        Self { counts: Mutex::default(), beat }
+        Self { beat, ..Self::default() }
+    }
+
+    /// The same, that last so long.
+    pub fn lasting(self, lifetime: Duration) -> Self {
+        Self { lifetime, ..self }
     }
 
     /// One more for this member, if there is room.

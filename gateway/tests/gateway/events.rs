@@ -1,10 +1,12 @@
 //! Following what happens: pages and streams of the ledger's events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use healthchain_gateway::events::place::Place;
+use healthchain_gateway::http::streams::Streams;
 use healthchain_gateway::ledger::LedgerFailure;
 use reqwest::Response;
 use serde_json::Value;
@@ -258,6 +260,25 @@ async fn a_member_has_eight_streams_and_no_more() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("there is no room again");
+}
+
+/// Its reader may have stalled, and the next beat never be asked for.
+#[tokio::test]
+async fn a_stream_ends_when_its_time_is_over_whatever_its_reader_does() {
+    let world = World::new().await;
+    let streams = Streams::with_beat(Duration::from_secs(3600)).lasting(Duration::from_secs(1));
+    let twin = world.hospital.twin(|twin| twin.streams = Arc::new(streams)).await;
+    let ask = async || {
+        let request = world.hospital.member().get(twin.at("/v1/events"));
+        request.header("accept", "text/event-stream").send().await.unwrap()
+    };
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        unread.push(ask().await);
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(ask().await.status(), 200, "there is room again");
+    Stream::of(unread.remove(0)).ends().await;
 }
 
 /// On a connection that all calls share, what nobody reads would hold them all up.

@@ -12,7 +12,8 @@ use healthchain_interface::PageLimit;
 use healthchain_rules::limit::EVENTS_AT_ONCE;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use crate::events::names::Names;
 use crate::events::place::{NoPlace, Place};
@@ -26,8 +27,6 @@ use crate::http::problem::{EVENT_ID_MALFORMED, EventsProblems, INTERNAL, MALFORM
 use crate::http::streams::{OneStream, Stopping};
 use crate::wallet::WalletMember;
 
-/// How long a stream lasts; whoever follows comes again. Shorter than the last answer of a connection may take.
-const LIFETIME: Duration = Duration::from_secs(14 * 60);
 /// After what time a browser comes again when a stream broke.
 const RETRY: Duration = Duration::from_secs(2);
 /// Pause before the ledger is asked again.
@@ -127,11 +126,17 @@ async fn page(mut telling: Telling, query: &EventsQuery) -> Result<Response, Pro
 }
 
 fn stream(follower: Follower) -> Response {
-    let events = futures::stream::unfold(follower, async |mut follower| {
-        let events = follower.next().await?;
-        Some((futures::stream::iter(events), follower))
+    let (sender, mut receiver) = mpsc::channel(1);
+    let lifetime = follower.gateway.streams.lifetime;
+    // By itself, so that it ends in time although the reader of the answer stalls.
+    tokio::spawn(async move {
+        tokio::select! {
+            () = sender.closed() => {}
+            _ = timeout(lifetime, follower.tell(&sender)) => {}
+        }
     });
-    let events = Sse::new(events.flatten().map(Ok::<_, Infallible>));
+    let events = futures::stream::poll_fn(move |context| receiver.poll_recv(context));
+    let events = Sse::new(events.flat_map(futures::stream::iter).map(Ok::<_, Infallible>));
     // Proxies that keep an answer back until there is more of it are told not to.
     let headers = [(header::CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
     (headers, events).into_response()
@@ -147,7 +152,6 @@ struct Follower {
     /// The place that the follower was told last; none at the beginning.
     said: Option<Place>,
     beat: Interval,
-    until: Instant,
     _one: OneStream,
 }
 
@@ -163,8 +167,16 @@ impl Follower {
         let beat = gateway.streams.beat;
         let mut beat = interval_at(Instant::now() + beat, beat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let until = Instant::now() + LIFETIME;
-        Self { gateway, member, shown, stopping, telling, said: None, beat, until, _one: one }
+        Self { gateway, member, shown, stopping, telling, said: None, beat, _one: one }
+    }
+
+    /// Tells until the stream ends.
+    async fn tell(mut self, sender: &Sender<Vec<Event>>) {
+        while let Some(events) = self.next().await {
+            if sender.send(events).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// What is sent next; nothing more when the stream ends.
@@ -177,7 +189,7 @@ impl Follower {
             tokio::select! {
                 () = self.stopping.wait() => return None,
                 _ = self.beat.tick() => {
-                    let lasts = Instant::now() < self.until && is_listener(&self.gateway, &self.member, &self.shown).await;
+                    let lasts = is_listener(&self.gateway, &self.member, &self.shown).await;
                     return lasts.then(|| vec![self.sign_of_life()]);
                 }
                 told = self.telling.next() => match told {
