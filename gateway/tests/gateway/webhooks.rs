@@ -361,7 +361,8 @@ async fn the_ledger_is_not_asked_about_events_that_a_webhook_does_not_ask_for() 
     let (_, made) = answer(office.create(events).await).await;
     let asked = office.world.ledger.called("Audit:known");
     let _task = office.deliver();
-    (office.withdraw(), office.withdraw());
+    office.withdraw();
+    office.withdraw();
     until_place(&office, &format!("/v1/webhooks/{}", made["id"].as_str().unwrap()), "1:1").await;
     assert_eq!(office.world.ledger.called("Audit:known"), asked);
 }
