@@ -14,7 +14,7 @@ use crate::{Chain, Forged, Person};
 /// Tests keep to ports of their own, so that a network that somebody uses goes on.
 const PORT_OFFSET: u16 = 10_000;
 /// Each test takes a patient that no other test has.
-const PATIENTS: usize = 60;
+const PATIENTS: usize = 90;
 
 /// The network that all tests of a run share.
 pub struct World {

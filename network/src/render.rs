@@ -115,7 +115,7 @@ pub(crate) fn gateway(
     let text = render("gateway.toml", include_str!("../templates/gateway.toml"), values)?;
     let Some(agents) = &organisation.agents else { return Ok(text) };
     let agents = toml::to_string(&json!({ "agents": agents }))
-        .map_err(|error| NetworkError::ledger(&format!("the agents of {}", organisation.name), error))?;
+        .map_err(|error| NetworkError::ledger(format!("the agents of {}", organisation.name), error))?;
     Ok(format!("{text}\n{agents}"))
 }
 

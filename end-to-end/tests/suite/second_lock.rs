@@ -31,7 +31,10 @@ async fn a_permitted_opening_of_this_link_by_this_organisation_opens_the_second_
 async fn without_an_opening_nothing_is_handed_out(world: &World) {
     let (publisher, _, link) = published(world).await;
     let gateway = clinic_gateway(world, &publisher);
-    assert_eq!(gateway.get(&format!("/v1/contents/{link}/1")).await.problem(), (400, "malformed-query".to_owned()));
+    let without = gateway.get(&format!("/v1/contents/{link}/1")).await;
+    assert_eq!(without.problem(), (403, "not-a-custodian".to_owned()), "custodians alone need none");
+    let malformed = gateway.get(&format!("/v1/contents/{link}/1?opening=none")).await;
+    assert_eq!(malformed.problem(), (400, "malformed-query".to_owned()));
     let invented = sha256(b"no transaction").parse().unwrap();
     assert_eq!(fetch(&gateway, &link, 1, &invented).await.problem(), (403, "opening-not-found".to_owned()));
 }

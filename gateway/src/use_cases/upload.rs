@@ -277,10 +277,9 @@ impl Intake<'_> {
             }
             while !chunk.is_empty() {
                 self.buffer.extend_from_slice(&chunk.split_to(chunk.len().min(PART_BYTES - self.buffer.len())));
-                if self.buffer.len() == PART_BYTES {
-                    if !self.store().await? || (sum.is_none() && !self.keep().await?) {
-                        return Ok(false);
-                    }
+                let is_full = self.buffer.len() == PART_BYTES;
+                if is_full && (!self.store().await? || (sum.is_none() && !self.keep().await?)) {
+                    return Ok(false);
                 }
             }
         }

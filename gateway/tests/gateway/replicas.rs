@@ -368,6 +368,26 @@ async fn an_erased_links_copy_is_found_by_its_hash_when_the_state_is_lost() {
 }
 
 #[tokio::test]
+async fn what_is_copied_again_after_the_state_was_lost_leaves_nothing_behind() {
+    let (world, link) = copied().await;
+    let clinic = &world.others[0];
+    let state = State::in_memory().await.unwrap();
+    let gateway = Arc::new(Gateway { state, ..Gateway::clone(&clinic.gateway) });
+    let task = keep_with(&gateway, for_hospital());
+    let kept = async || measure(&gateway.state).await.unwrap().kept;
+    for _ in 0..200 {
+        if kept().await == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((kept().await, stored(clinic).len()), (1, 1), "it lies where it lay");
+    world.ledger.erase(&link);
+    until("the copy to go", || stored(clinic).is_empty()).await;
+    task.abort();
+}
+
+#[tokio::test]
 async fn a_lost_copy_is_made_again() {
     let (world, _) = copied().await;
     let clinic = &world.others[0];
