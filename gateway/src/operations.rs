@@ -111,6 +111,9 @@ fn describe() {
     );
     describe_counter!("healthchain_webhook_dead_letters_total", "Messages that were given up");
     // What never happened is 0, too.
+    for outcome in ["taken", "not-taken"] {
+        metrics::counter!("healthchain_webhook_deliveries_total", "outcome" => outcome).increment(0);
+    }
     metrics::counter!("healthchain_webhook_dead_letters_total").increment(0);
     metrics::gauge!("healthchain_event_streams").increment(0);
     metrics::counter!("healthchain_http_rate_limited_total").increment(0);
