@@ -3,6 +3,9 @@
 import schemathesis
 from schemathesis import GenerationMode
 
+# The next bytes of an upload are bytes like others.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+
 # What JSON Schema cannot say: that a whole number has 64 bits, and that no two cells of a list are about the same.
 UNSAYABLE = ("floating point", "none of them twice")
 

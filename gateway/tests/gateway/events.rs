@@ -185,11 +185,16 @@ async fn only_events_that_are_asked_for_come() {
     let link = world.ledger.withdraw("dr-grey", "anna");
     assert_eq!(links(&page(&world, "?after=0:0&events=link-withdrawn,link-erased").await), [link]);
     assert!(links(&page(&world, "?after=0:0&events=consent-granted").await).is_empty());
-    for query in
-        ["?events=link-withdrawed", "?events=", "?events=link-withdrawn,", "?after=now", "?limit=0", "?since=1:1"]
-    {
+    for (query, code) in [
+        ("?events=link-withdrawed", "unknown-event"),
+        ("?events=", "unknown-event"),
+        ("?events=link-withdrawn,", "unknown-event"),
+        ("?after=now", "event-id-malformed"),
+        ("?limit=0", "malformed-query"),
+        ("?since=1:1", "malformed-query"),
+    ] {
         let url = world.hospital.at(&format!("/v1/events{query}"));
-        problem(world.hospital.member().get(url).send().await.unwrap(), 400, "malformed-query").await;
+        problem(world.hospital.member().get(url).send().await.unwrap(), 400, code).await;
     }
     problem(ask(&world.hospital, "", Some("now")).await, 400, "event-id-malformed").await;
 }

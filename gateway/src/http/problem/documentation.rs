@@ -44,10 +44,10 @@ documented! {
         UnknownCaller MemberSuspended MemberRetired NotPermitted OtherOrganisation UnknownMember UnknownReading
         ReadingExpired PageTokenMismatch;
     /// Of `GET /v1/events`.
-    EventsProblems: CALLER MEMBER_CALLER QUERY LEDGER EVENTS;
+    EventsProblems: CALLER MEMBER_CALLER QUERY LEDGER EVENTS EVENT_NAMES;
         UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
     /// Of webhooks.
-    WebhookProblems: CALLER MEMBER_CALLER QUERY JSON_BODY REPETITION STATE LEDGER WEBHOOKS;
+    WebhookProblems: CALLER MEMBER_CALLER QUERY JSON_BODY REPETITION STATE LEDGER EVENT_NAMES WEBHOOKS;
         UnknownCaller UnknownMember MemberSuspended MemberRetired AgentNotPermitted;
     /// Of redelivering.
     RedeliveryProblems: CALLER MEMBER_CALLER REPETITION STATE LEDGER WEBHOOKS REDELIVERY;

@@ -219,9 +219,16 @@ kinds! {
     /// What following the ledger's events may answer besides.
     EVENTS:
     EVENT_ID_MALFORMED 400 "event-id-malformed"
-        "Last-Event-ID is not the id of an event, which is BLOCK:NUMBER: send the last one that you were given, or none to begin now."
+        "Last-Event-ID or after is not the id of an event, which is BLOCK:NUMBER: send the last one that you were given, or none to begin now."
     TOO_MANY_STREAMS 429 "too-many-streams" after 10
         "You follow the events in as many streams as one member may have at this gateway: end one."
+}
+
+kinds! {
+    /// What those who name events may be answered besides.
+    EVENT_NAMES:
+    UNKNOWN_EVENT 400 "unknown-event"
+        "There is no event of this name: names are those of what is done, such as link-opened."
 }
 
 kinds! {
@@ -408,6 +415,7 @@ pub const ALL: &[&[Kind]] = &[
     INDEX,
     LIMITS,
     EVENTS,
+    EVENT_NAMES,
     WEBHOOKS,
     REDELIVERY,
     RECORD_BODY,

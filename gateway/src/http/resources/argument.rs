@@ -103,7 +103,7 @@ fn add_query(
         let of_path = line.within == Some(&name) || line.names().any(|path_name| path_name == name);
         let Some(schema) = schema.filter(|_| !of_path) else { return refused(&name, "is not asked for") };
         let schema = interface().resolve(schema);
-        match (schema["type"] == "array", object.get_mut(&name)) {
+        match (is_of(schema, "array"), object.get_mut(&name)) {
             (true, Some(Value::Array(items))) => items.push(typed(&schema["items"], text)),
             (true, _) => drop(object.insert(name, Value::Array(vec![typed(&schema["items"], text)]))),
             (false, Some(_)) => return refused(&name, "is there twice"),
@@ -117,11 +117,20 @@ fn add_query(
 fn typed(schema: &Value, text: String) -> Value {
     let number =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-    match (interface().resolve(schema)["type"].as_str(), text.as_str()) {
-        (Some("integer"), digits) => number(digits).map_or_else(|| Value::String(text.clone()), Value::from),
-        (Some("boolean"), "true") => Value::Bool(true),
-        (Some("boolean"), "false") => Value::Bool(false),
+    let schema = interface().resolve(schema);
+    match text.as_str() {
+        digits if is_of(schema, "integer") => number(digits).map_or_else(|| Value::String(text.clone()), Value::from),
+        "true" if is_of(schema, "boolean") => Value::Bool(true),
+        "false" if is_of(schema, "boolean") => Value::Bool(false),
         _ => Value::String(text),
+    }
+}
+
+/// Whether a schema is of this type; what may be left out may be null, too.
+fn is_of(schema: &Value, wanted: &str) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|one| one == wanted),
+        one => one == wanted,
     }
 }
 

@@ -137,6 +137,9 @@ fn a_query_is_of_the_types_that_the_function_takes() {
     let proposals = line(Method::GET, "/v1/proposals");
     let arguments = assemble(proposals, parts(&[], &[("open", "true"), ("limit", "7")])).unwrap();
     assert_eq!(arguments.json, [br#"{"limit":7,"open":true}"#]);
+    let reminders = line(Method::GET, "/v1/subscription-reminders");
+    let arguments = assemble(reminders, parts(&[], &[("days", "7")])).unwrap();
+    assert_eq!(arguments.json, [br#"{"days":7}"#]);
     for query in [
         &[("open", "yes")][..],
         &[("limit", "0")],

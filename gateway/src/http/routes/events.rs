@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::{MemberCaller, Shown};
 use crate::http::input::Query;
-use crate::http::problem::{EVENT_ID_MALFORMED, EventsProblems, INTERNAL, MALFORMED_QUERY, Problem};
+use crate::http::problem::{EVENT_ID_MALFORMED, EventsProblems, INTERNAL, Problem, UNKNOWN_EVENT};
 use crate::http::streams::{OneStream, Stopping};
 use crate::wallet::WalletMember;
 
@@ -235,7 +235,7 @@ fn message(told: &Told) -> Event {
 
 fn names(list: Option<&str>) -> Result<Names, Problem> {
     let names = list.into_iter().flat_map(|list| list.split(','));
-    Names::new(names).map_err(|error| Problem::new(MALFORMED_QUERY).because(error))
+    Names::new(names).map_err(|error| Problem::new(UNKNOWN_EVENT).because(error))
 }
 
 /// Where to go on. A browser that comes again says so in the header, whatever its page asked for at first.
@@ -244,7 +244,7 @@ fn place(headers: &HeaderMap, after: Option<&str>) -> Result<Option<Place>, Prob
         let last = last.to_str().ok().and_then(|last| last.parse().ok());
         return last.map(Some).ok_or_else(|| EVENT_ID_MALFORMED.into());
     }
-    after.map(str::parse).transpose().map_err(|error: NoPlace| Problem::new(MALFORMED_QUERY).because(error))
+    after.map(str::parse).transpose().map_err(|_: NoPlace| EVENT_ID_MALFORMED.into())
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -279,6 +279,6 @@ mod tests {
         assert_eq!(place("", Some("3:2")).unwrap().unwrap().to_string(), "3:2");
         assert_eq!(place("", None).unwrap(), None);
         assert_eq!(place("latest", Some("3:2")).unwrap_err().code, "event-id-malformed");
-        assert_eq!(place("", Some("latest")).unwrap_err().code, "malformed-query");
+        assert_eq!(place("", Some("latest")).unwrap_err().code, "event-id-malformed");
     }
 }

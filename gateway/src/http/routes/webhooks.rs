@@ -17,7 +17,9 @@ use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
 use crate::http::input::{self, Path, Query};
-use crate::http::problem::{INTERNAL, MALFORMED_BODY, Problem, RedeliveryProblems, WebhookProblems};
+use crate::http::problem::{
+    INTERNAL, Problem, RedeliveryProblems, UNKNOWN_EVENT, WEBHOOK_URL_REFUSED, WebhookProblems,
+};
 use crate::http::repeatable::{self, Wish, fingerprint};
 use crate::state::webhooks::{self as kept, Webhook};
 use crate::webhooks;
@@ -29,8 +31,8 @@ const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-s
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewWebhook {
     /// Where messages go: `https://…`, on the public internet.
-    #[schemars(with = "String", length(max = 2048))]
-    url: Url,
+    #[schemars(length(max = 2048))]
+    url: String,
     /// Names of the events; all if absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<String>,
@@ -114,12 +116,13 @@ pub(crate) async fn create(
     input::Json(new): input::Json<NewWebhook>,
 ) -> Result<Response, Problem> {
     let names = Names::new(new.events.iter().map(String::as_str));
-    let names = names.map_err(|error| Problem::new(MALFORMED_BODY).because(error))?;
+    let names = names.map_err(|error| Problem::new(UNKNOWN_EVENT).because(error))?;
+    let url = Url::parse(&new.url).map_err(|error| Problem::new(WEBHOOK_URL_REFUSED).because(error))?;
     let said = serde_json::to_vec(&new).map_err(|error| Failure::Internal(error.to_string()))?;
     let wish = wish(&gateway, "POST /v1/webhooks", [said.as_slice()]);
     let (its_gateway, its_member) = (Arc::clone(&gateway), member.id.clone());
     let work = async move {
-        let made = webhooks::create(&its_gateway, &its_member, new.url, names, new.after).await?;
+        let made = webhooks::create(&its_gateway, &its_member, url, names, new.after).await?;
         let location = HeaderValue::try_from(format!("/v1/webhooks/{}", made.webhook.id)).map_err(|_| INTERNAL)?;
         let view = WebhookView { secret: Some(made.secret), ..WebhookView::from(made.webhook) };
         Ok((StatusCode::CREATED, NO_STORE, [(header::LOCATION, location)], Json(view)).into_response())
