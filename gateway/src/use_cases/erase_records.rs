@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures::TryStreamExt as _;
 use healthchain_interface::LinksClient;
 use healthchain_rules::erasure::Destruction;
-use healthchain_rules::{LinkId, RefusalCode};
+use healthchain_rules::{ErasureReceipt, LinkId, RefusalCode};
 use openssl::sha::Sha256;
 
 use crate::failure::Failure;
@@ -25,9 +25,7 @@ pub async fn erase(gateway: &Gateway, link: &LinkId) -> Result<(), Failure> {
     }
     if receipt.content == Destruction::Ordered {
         let known: BTreeSet<_> = stored.iter().filter_map(|record| record.content_hash.as_deref()).collect();
-        let versions = receipt.destroyed.versions.iter().map(|version| version.content_hash.as_str());
-        destroy(gateway, versions.filter(|hash| !known.contains(hash)).collect()).await?;
-        links.confirm_destruction(link).await?;
+        destroy_and_confirm(gateway, &receipt, &known).await?;
         tracing::info!(%link, versions = receipt.destroyed.versions.len(), "an erased link's contents are destroyed");
     }
     for record in &stored {
@@ -54,9 +52,7 @@ pub async fn erase_copies(gateway: &Gateway, link: &LinkId) -> Result<(), Failur
     let own = receipt.as_ref().and_then(|receipt| receipt.copies.get(&gateway.organisation.msp_id));
     if let (Some(receipt), Some(Destruction::Ordered)) = (&receipt, own) {
         let known: BTreeSet<_> = copies.iter().map(|copy| copy.content_hash.as_str()).collect();
-        let versions = receipt.destroyed.versions.iter().map(|version| version.content_hash.as_str());
-        destroy(gateway, versions.filter(|hash| !known.contains(hash)).collect()).await?;
-        links.confirm_destruction(link).await?;
+        destroy_and_confirm(gateway, receipt, &known).await?;
         tracing::info!(%link, "the copies of an erased link are destroyed");
     }
     for copy in &copies {
@@ -64,6 +60,18 @@ pub async fn erase_copies(gateway: &Gateway, link: &LinkId) -> Result<(), Failur
         // What was on its way while it was deleted may have come back.
         gateway.records.delete(&copy.name).await?;
     }
+    Ok(())
+}
+
+/// Destroys what of an erased link is not known by its name, then says on the receipt that all of it is gone here.
+async fn destroy_and_confirm(
+    gateway: &Gateway,
+    receipt: &ErasureReceipt,
+    known: &BTreeSet<&str>,
+) -> Result<(), Failure> {
+    let versions = receipt.destroyed.versions.iter().map(|version| version.content_hash.as_str());
+    destroy(gateway, versions.filter(|hash| !known.contains(hash)).collect()).await?;
+    LinksClient::new(gateway.own_contract()).confirm_destruction(&receipt.link).await?;
     Ok(())
 }
 

@@ -49,10 +49,7 @@ pub async fn serve_content(
 ) -> Result<ServedContent, Failure> {
     let opening = committed_opening(gateway, opening).await?;
     let (category, published) = check(&opening, asking, link, version, now()).map_err(Failure::Locked)?;
-    let range = match wanted {
-        Some(wanted) => Some(wanted.of(published.length).ok_or(Failure::RangeNotSatisfiable(published.length))?),
-        None => None,
-    };
+    let range = range_of(&published, wanted)?;
 
     // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
     let links = LinksClient::new(gateway.own_contract());
@@ -64,13 +61,31 @@ pub async fn serve_content(
         tokio::join!(in_force, copys_name(gateway, place, &opening.publisher))
     };
     in_force?;
-    let bytes = gateway.records.fetch(&name?, range.clone()).await?;
+    let served = hand_out(gateway, &name?, place, &published, range.clone()).await?;
     tracing::info!(
         opening = %opening.transaction, %link, version, organisation = %asking, ?range, "content given out"
     );
-    let bytes = if range.is_none() { checked(bytes, link, version, &published.hash) } else { bytes };
-    let range = range.unwrap_or(0..published.length);
-    Ok(ServedContent { length: published.length, range, bytes: bytes.map_err(Failure::from).boxed() })
+    Ok(served)
+}
+
+/// The bytes that are wanted of a content; none when it is wanted whole.
+pub(super) fn range_of(content: &Content, wanted: Option<Wanted>) -> Result<Option<Range<u64>>, Failure> {
+    let unsatisfiable = || Failure::RangeNotSatisfiable(content.length);
+    wanted.map(|wanted| wanted.of(content.length).ok_or_else(unsatisfiable)).transpose()
+}
+
+/// A content of the store on its way out, or a range of it.
+pub(super) async fn hand_out(
+    gateway: &Gateway,
+    name: &str,
+    place: Place<'_>,
+    content: &Content,
+    range: Option<Range<u64>>,
+) -> Result<ServedContent, Failure> {
+    let bytes = gateway.records.fetch(name, range.clone()).await?;
+    let bytes = if range.is_none() { checked(bytes, place, &content.hash) } else { bytes };
+    let range = range.unwrap_or(0..content.length);
+    Ok(ServedContent { length: content.length, range, bytes: bytes.map_err(Failure::from).boxed() })
 }
 
 /// What a content of this organisation is called in the store.
@@ -87,8 +102,8 @@ async fn copys_name(gateway: &Gateway, place: Place<'_>, publisher: &MspId) -> R
 
 /// Tells this organisation's operator of a store that has not kept what was published. Whoever asked finds it out for itself: it
 /// checks the same hash, and could not rely on a check of somebody else's.
-pub(super) fn checked(bytes: StoredBytes, link: &LinkId, version: u32, hash: &ContentHash) -> StoredBytes {
-    let (link, hash) = (link.clone(), hash.clone());
+fn checked(bytes: StoredBytes, place: Place<'_>, hash: &ContentHash) -> StoredBytes {
+    let (link, version, hash) = (place.link.clone(), place.version, hash.clone());
     let begun = (bytes, Sha256::new());
     let bytes = futures::stream::try_unfold(begun, move |(mut bytes, mut sum)| {
         let (link, hash) = (link.clone(), hash.clone());
