@@ -1,7 +1,7 @@
 //! Access tokens of OpenID providers: JWTs (RFC 9068), each provider's for this gateway only, each subject mapped to a member.
 
 use jsonwebtoken::Algorithm;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::jwt::{Flaw, OneOrMany, Period, Unverified, period};
 use super::key_sets::{KeySet, Pace, Place};
@@ -59,7 +59,13 @@ struct Claims {
     exp: u64,
     iat: u64,
     nbf: Option<u64>,
+    #[serde(default, deserialize_with = "understood")]
     cnf: Option<Confirmation>,
+}
+
+/// What stands there, whatever it is, binds: `null` is no confirmation that is understood.
+fn understood<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Confirmation>, D::Error> {
+    Confirmation::deserialize(value).map(Some)
 }
 
 /// A token's issuer, before anything of it is believed.

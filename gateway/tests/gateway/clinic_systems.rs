@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use healthchain_gateway::callers::Callers;
 use healthchain_gateway::configuration::CallersConfiguration;
 use healthchain_gateway::configuration::callers::ClientConfiguration;
 use jsonwebtoken::jwk::Jwk;
@@ -10,29 +11,40 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use serde_json::{Value, json};
 
+use super::documents::Documents;
 use super::node;
 use super::proofs::now;
-use super::world::{World, answer, problem};
+use super::world::{PACE, World, answer, problem};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const LINK: &str = "/v1/links/unknown";
 
 /// A clinic system `ehr` that may read, with an RSA and a P-384 key.
-struct System {
+pub(crate) struct System {
     folder: tempfile::TempDir,
+    /// What the P-384 key is called.
+    id: &'static str,
     p384: PKey<Private>,
     rsa: PKey<Private>,
 }
 
 impl System {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::with("p384")
+    }
+
+    fn with(id: &'static str) -> Self {
         let curve = EcGroup::from_curve_name(Nid::SECP384R1).unwrap();
         let p384 = PKey::from_ec_key(EcKey::generate(&curve).unwrap()).unwrap();
         let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
-        let system = Self { folder: tempfile::tempdir().unwrap(), p384, rsa };
-        let keys = [system.public("p384", Algorithm::ES384), system.public("rsa", Algorithm::RS384)];
-        std::fs::write(system.jwks(), json!({"keys": keys}).to_string()).unwrap();
+        let system = Self { folder: tempfile::tempdir().unwrap(), id, p384, rsa };
+        std::fs::write(system.jwks(), system.keys().to_string()).unwrap();
         system
+    }
+
+    /// The public ones.
+    fn keys(&self) -> Value {
+        json!({"keys": [self.public(self.id, Algorithm::ES384), self.public("rsa", Algorithm::RS384)]})
     }
 
     fn jwks(&self) -> PathBuf {
@@ -53,27 +65,42 @@ impl System {
     }
 
     /// What the hospital is told of it.
-    fn registration(&self, scopes: &[&str]) -> CallersConfiguration {
-        let client = ClientConfiguration {
-            client: "ehr".into(),
-            member: "dr-grey".parse().unwrap(),
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            jwks: Some(self.jwks()),
-            jwks_url: None,
-            tls_root: None,
-        };
-        CallersConfiguration { smart: vec![client], ..Default::default() }
+    pub(crate) fn registration(&self, scopes: &[&str]) -> CallersConfiguration {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        registered(ClientConfiguration { scopes, jwks: Some(self.jwks()), ..client() })
     }
 
-    fn assertion(&self, world: &World, id: &str, changed: &Value) -> String {
+    pub(crate) fn assertion(&self, world: &World, id: &str, changed: &Value) -> String {
         let mut claims = json!({
             "iss": "ehr", "sub": "ehr", "aud": world.hospital.at("/v1/token"), "exp": now() + 240, "jti": id,
         });
         claims.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
         let mut header = Header::new(Algorithm::ES384);
-        header.kid = Some("p384".into());
+        header.kid = Some(self.id.into());
         encode(&header, &claims, &self.key(Algorithm::ES384)).unwrap()
     }
+}
+
+/// The clinic system, whose keys are nowhere yet.
+fn client() -> ClientConfiguration {
+    ClientConfiguration {
+        client: "ehr".into(),
+        member: "dr-grey".parse().unwrap(),
+        scopes: vec!["system/*.rs".into()],
+        jwks: None,
+        jwks_url: None,
+        tls_root: None,
+    }
+}
+
+fn registered(client: ClientConfiguration) -> CallersConfiguration {
+    CallersConfiguration { smart: vec![client], ..Default::default() }
+}
+
+/// The clinic system publishes its keys at an address.
+fn at(documents: &Documents) -> CallersConfiguration {
+    let url = format!("{}/keys", documents.url).parse().unwrap();
+    registered(ClientConfiguration { jwks_url: Some(url), tls_root: Some(documents.root()), ..client() })
 }
 
 async fn ask(world: &World, fields: &[(&str, &str)]) -> (u16, Value) {
@@ -85,7 +112,7 @@ async fn ask(world: &World, fields: &[(&str, &str)]) -> (u16, Value) {
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
 }
 
-async fn ask_with(world: &World, assertion: &str, scope: &str) -> (u16, Value) {
+pub(crate) async fn ask_with(world: &World, assertion: &str, scope: &str) -> (u16, Value) {
     let grant = ("grant_type", "client_credentials");
     ask(world, &[grant, ("scope", scope), ("client_assertion_type", ASSERTION), ("client_assertion", assertion)]).await
 }
@@ -242,4 +269,99 @@ async fn a_token_past_its_time_is_refused() {
     let response = with(&world, given["access_token"].as_str().unwrap(), "GET", LINK).await;
     let (_, body) = answer(response).await;
     assert_eq!(body["code"], "token-expired");
+}
+
+#[tokio::test]
+async fn keys_at_an_address_are_fetched_once_and_again_for_a_key_that_is_new() {
+    let (documents, system) = (Documents::start().await, System::new());
+    documents.put("/keys", 200, system.keys());
+    let world = World::called_by(at(&documents)).await;
+    let ask = async |system: &System, id: &str| {
+        let (status, said) = ask_with(&world, &system.assertion(&world, id, &json!({})), "system/*.rs").await;
+        (status, said["error"].as_str().map(str::to_owned))
+    };
+    for id in ["1", "2", "3"] {
+        assert_eq!(ask(&system, id).await, (200, None));
+    }
+    assert_eq!(documents.asked("/keys"), 1);
+
+    // The next key takes the place of this one.
+    let next = System::with("next");
+    documents.put("/keys", 200, next.keys());
+    tokio::time::sleep(PACE.least).await;
+    assert_eq!(ask(&next, "4").await, (200, None));
+    assert_eq!(ask(&system, "5").await, (400, Some("invalid_client".to_owned())));
+    // Of the same name and not the same key.
+    assert_eq!(ask(&System::with("next"), "6").await, (400, Some("invalid_client".to_owned())));
+
+    let (begun, asked) = (std::time::Instant::now(), documents.asked("/keys"));
+    for number in 0..40 {
+        let unknown = ask(&system, &format!("flood-{number}")).await;
+        assert_eq!(unknown, (400, Some("invalid_client".to_owned())));
+    }
+    let most = begun.elapsed().as_millis() / PACE.least.as_millis() + 1;
+    let asked = documents.asked("/keys") - asked;
+    assert!(asked as u128 <= most, "{asked} in {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn keys_that_their_address_does_not_give_are_told_from_a_bad_assertion() {
+    let (documents, system) = (Documents::start().await, System::new());
+    documents.put("/elsewhere", 200, system.keys());
+    let world = World::called_by(at(&documents)).await;
+    let mut tried = 0;
+    let mut ask = async || {
+        tried += 1;
+        let assertion = system.assertion(&world, &format!("id-{tried}"), &json!({}));
+        let (status, said) = ask_with(&world, &assertion, "system/*.rs").await;
+        // Keys are asked for again only after a while.
+        tokio::time::sleep(PACE.least).await;
+        (status, said["error"].as_str().map(str::to_owned))
+    };
+    let too_long = format!("{{\"keys\": [], \"more\": \"{}\"}}", "x".repeat(300_000));
+    for (status, text) in [
+        (500, system.keys().to_string()),
+        (302, format!("{}/elsewhere", documents.url)),
+        (200, String::new()),
+        (200, "{}".to_owned()),
+        (200, too_long),
+    ] {
+        documents.put("/keys", status, &text);
+        assert_eq!(ask().await, (503, Some("temporarily_unavailable".to_owned())), "{status} {text:.40}");
+    }
+    assert_eq!((documents.asked("/keys"), documents.asked("/elsewhere")), (5, 0));
+    documents.put("/keys", 200, json!({"keys": []}));
+    assert_eq!(ask().await, (400, Some("invalid_client".to_owned())));
+    documents.put("/keys", 200, system.keys());
+    assert_eq!(ask().await, (200, None));
+}
+
+#[tokio::test]
+async fn keys_are_taken_from_nobody_but_whom_the_named_authority_vouches_for() {
+    let (documents, other, system) = (Documents::start().await, Documents::start().await, System::new());
+    documents.put("/keys", 200, system.keys());
+    let mut configuration = at(&documents);
+    configuration.smart[0].tls_root = Some(other.root());
+    let world = World::called_by(configuration).await;
+    let (status, refused) = ask_with(&world, &system.assertion(&world, "1", &json!({})), "system/*.rs").await;
+    assert_eq!((status, refused["error"].as_str()), (503, Some("temporarily_unavailable")));
+    assert_eq!(documents.asked("/keys"), 0);
+}
+
+#[tokio::test]
+async fn a_client_with_its_keys_at_no_place_at_two_or_at_an_open_one_starts_no_gateway() {
+    let world = World::new().await;
+    let (url, state) = (world.hospital.url.parse().unwrap(), &world.hospital.gateway.state);
+    let file = Some(System::new().jwks());
+    let address = |text: &str| Some(text.parse().unwrap());
+    for (jwks, jwks_url) in [
+        (None, None),
+        (file, address("https://ehr.example/keys")),
+        (None, address("http://ehr.example/keys")),
+        (None, address("file:///keys.json")),
+    ] {
+        let configuration = registered(ClientConfiguration { jwks, jwks_url: jwks_url.clone(), ..client() });
+        let refused = Callers::new(&configuration, "HospitalMSP", &url, state, PACE).err().unwrap().to_string();
+        assert!(refused.contains("ehr") && refused.contains("jwks_url (https)"), "{jwks_url:?}: {refused}");
+    }
 }

@@ -3,16 +3,19 @@
 
 mod agents;
 mod amending;
+mod bound_tokens;
 mod callers;
 mod clinic_systems;
 mod collector;
 mod connections;
 mod custody;
 mod detached;
+mod documents;
 mod events;
 mod keeper;
 mod ledger;
 mod limits;
+mod logs;
 mod metrics;
 mod node;
 mod open_id;

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use fabric_msp::issue::{Authority, Request};
-use serde_json::Value;
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
+
+use super::proofs::Holder;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 fn script(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
@@ -73,6 +78,16 @@ impl Provider {
 
     /// An access token for one of its clients.
     pub(crate) async fn token(&self, client: &str, resource: &str) -> String {
+        self.token_with(client, resource, HeaderMap::new()).await
+    }
+
+    /// An access token that is bound to the key of who asks (RFC 9449).
+    pub(crate) async fn bound_token(&self, client: &str, resource: &str, holder: &Holder) -> String {
+        let proof = holder.proof("POST", &format!("{}/token", self.issuer), "", &json!({}));
+        self.token_with(client, resource, HeaderMap::from_iter([(DPOP, proof.parse().unwrap())])).await
+    }
+
+    async fn token_with(&self, client: &str, resource: &str, headers: HeaderMap) -> String {
         let root = reqwest::Certificate::from_pem(&std::fs::read(self.root()).unwrap()).unwrap();
         let http = reqwest::Client::builder().tls_certs_only([root]).no_proxy().build().unwrap();
         let request = http.post(format!("{}/token", self.issuer)).basic_auth(client, Some("known-to-the-test"));
@@ -81,7 +96,7 @@ impl Provider {
             .append_pair("grant_type", "client_credentials")
             .append_pair("resource", resource)
             .finish();
-        let answer = request.body(form).send().await.unwrap().bytes().await.unwrap();
+        let answer = request.headers(headers).body(form).send().await.unwrap().bytes().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }

@@ -9,7 +9,7 @@ use openssl::pkey::PKey;
 use serde_json::{Value, json};
 
 use super::node::Provider;
-use super::proofs::now;
+use super::proofs::{Holder, now};
 use super::world::{PACE, World, problem};
 
 const AUDIENCE: &str = "https://hospital.example/api";
@@ -84,6 +84,20 @@ async fn a_new_key_is_found_and_unknown_keys_do_not_hammer_the_provider() {
     // Keys that are known outlive the provider for a while.
     provider.stop();
     problem(with(&world, &after).await, 404, "unknown-link").await;
+}
+
+#[tokio::test]
+async fn a_real_providers_token_that_is_bound_to_a_key_is_worthless_without_it() {
+    let provider = Provider::start(AUDIENCE);
+    let world = World::called_by(told_of(&provider)).await;
+    let portal = Holder::of(&world.payer, "officer-7");
+    let token = provider.bound_token("portal-of-dr-grey", AUDIENCE, &portal).await;
+    problem(with(&world, &token).await, 401, "dpop-proof-missing").await;
+    let thief = Holder::of(&world.hospital, "dr-grey");
+    let stolen = thief.request(&world.hospital, "GET", LINK, &token).send().await.unwrap();
+    problem(stolen, 401, "dpop-proof-invalid").await;
+    let own = portal.request(&world.hospital, "GET", LINK, &token).send().await.unwrap();
+    problem(own, 404, "unknown-link").await;
 }
 
 #[tokio::test]

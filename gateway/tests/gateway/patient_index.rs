@@ -27,9 +27,14 @@ fn says(world: &World, function: &str, value: Value) {
 /// A hospital whose member the ledger knows in this role, and a patient.
 async fn world(role: &str) -> World {
     let world = World::new().await;
-    says(&world, "Members:me", json!({"member": person("dr-grey", "HospitalMSP", role)}));
-    says(&world, "Members:member", person("anna", "HospitalMSP", "patient"));
+    knows(&world, role);
     world
+}
+
+/// The ledger knows the hospital's member in this role, and a patient.
+pub(crate) fn knows(world: &World, role: &str) {
+    says(world, "Members:me", json!({"member": person("dr-grey", "HospitalMSP", role)}));
+    says(world, "Members:member", person("anna", "HospitalMSP", "patient"));
 }
 
 fn identifier(value: &str) -> Value {

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use serde_json::{Value, json};
@@ -32,17 +33,42 @@ impl Holder {
         EncodingKey::from_ec_pem(&self.key_pem).unwrap()
     }
 
-    /// ECDSA over the SHA-256 of a text, base64 of DER.
-    pub(crate) fn sign(&self, text: &str) -> String {
+    /// What proofs and answers are signed by: as the curve is strong.
+    fn algorithm(&self) -> (Algorithm, MessageDigest) {
+        let key = PKey::private_key_from_pem(&self.key_pem).unwrap().ec_key().unwrap();
+        match key.group().curve_name() {
+            Some(Nid::SECP384R1) => (Algorithm::ES384, MessageDigest::sha384()),
+            _ => (Algorithm::ES256, MessageDigest::sha256()),
+        }
+    }
+
+    /// A signature over the digest of bytes, in DER.
+    pub(crate) fn sign(&self, digest: MessageDigest, bytes: &[u8]) -> Vec<u8> {
         let key = PKey::private_key_from_pem(&self.key_pem).unwrap();
-        let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
-        STANDARD.encode(signer.sign_oneshot_to_vec(text.as_bytes()).unwrap())
+        Signer::new(digest, &key).unwrap().sign_oneshot_to_vec(bytes).unwrap()
     }
 
     /// An answer to a challenge, ready to be sent.
     pub(crate) fn answer(&self, nonce: &str, origin: &str, time: &str) -> Value {
-        let signature = self.sign(&format!("Healthchain session v1\norigin: {origin}\nnonce: {nonce}\ntime: {time}\n"));
+        self.answer_over(self.algorithm().1, nonce, origin, time)
+    }
+
+    /// An answer to a challenge whose digest is this one.
+    pub(crate) fn answer_over(&self, digest: MessageDigest, nonce: &str, origin: &str, time: &str) -> Value {
+        let text = format!("Healthchain session v1\norigin: {origin}\nnonce: {nonce}\ntime: {time}\n");
+        let signature = STANDARD.encode(self.sign(digest, text.as_bytes()));
         json!({"certificate": self.certificate, "nonce": nonce, "time": time, "signature": signature})
+    }
+
+    /// Names the key as tokens do that are bound to it (RFC 7638).
+    pub(crate) fn thumbprint(&self) -> String {
+        self.jwk().thumbprint(ThumbprintHash::SHA256).unwrap()
+    }
+
+    fn jwk(&self) -> Jwk {
+        let mut jwk = Jwk::from_encoding_key(&self.key(), self.algorithm().0).unwrap();
+        jwk.common.key_algorithm = None;
+        jwk
     }
 
     /// Opens a session at a gateway; status and body.
@@ -61,11 +87,9 @@ impl Holder {
 
     /// A DPoP proof; `changed` replaces claims.
     pub(crate) fn proof(&self, method: &str, url: &str, token: &str, changed: &Value) -> String {
-        let mut header = Header::new(Algorithm::ES256);
+        let mut header = Header::new(self.algorithm().0);
         header.typ = Some("dpop+jwt".into());
-        let mut jwk = Jwk::from_encoding_key(&self.key(), Algorithm::ES256).unwrap();
-        jwk.common.key_algorithm = None;
-        header.jwk = Some(jwk);
+        header.jwk = Some(self.jwk());
         let mut claims = json!({
             "jti": hex::encode(random()), "htm": method, "htu": url, "iat": now(),
             "ath": URL_SAFE_NO_PAD.encode(openssl::sha::sha256(token.as_bytes())),

@@ -1,4 +1,12 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fabric_msp::SigningIdentity;
 use fabric_msp::issue::{Authority, Request};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use serde_json::{Value, json};
 
 use super::proofs::{Holder, challenge, now, now_text, open};
@@ -258,4 +266,94 @@ async fn a_malformed_answer_is_told_what_is_wrong() {
     let huge = world.hospital.client(None).post(world.hospital.at("/v1/sessions")).body("x".repeat(100_000));
     let (status, _) = answer(huge.header("content-type", "application/json").send().await.unwrap()).await;
     assert_eq!(status, 413);
+}
+
+fn key_on(curve: Nid) -> PKey<Private> {
+    PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap()
+}
+
+/// A member of the hospital who keeps this key.
+async fn keeper_of(world: &World, key: &PKey<Private>) -> Holder {
+    let hospital = &world.hospital;
+    let public = PKey::public_key_from_der(&key.public_key_to_der().unwrap()).unwrap();
+    let certificate = hospital.signing_root.certify(&Request::signing("dr-yang", "client"), &public).unwrap().pem();
+    hospital.add_member(&world.ledger, "dr-yang");
+    let entry = hospital.wallet().join("dr-yang");
+    std::fs::write(entry.join("certificate.pem"), &certificate).unwrap();
+    std::fs::remove_file(entry.join("key.pem")).unwrap();
+    // The wallet looks for new members once a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    Holder::new(certificate, &key.private_key_to_pem_pkcs8().unwrap())
+}
+
+/// Asks for what is to be signed, with a session's token.
+async fn to_sign(world: &World, member: &Holder, token: &str) -> Value {
+    let request = member.request(&world.hospital, "GET", "/v1/proposals?open=true", token);
+    let (status, awaited) = answer(request.header("healthchain-signing", "detached").send().await.unwrap()).await;
+    assert_eq!(status, 202, "{awaited}");
+    awaited
+}
+
+#[tokio::test]
+async fn a_key_of_p_384_opens_a_session_makes_its_proofs_and_signs_for_the_ledger() {
+    let world = World::new().await;
+    let key = key_on(Nid::SECP384R1);
+    let member = keeper_of(&world, &key).await;
+    let identity = SigningIdentity::from_pem(
+        world.hospital.msp_id.as_str(),
+        &member.certificate,
+        key.private_key_to_pem_pkcs8().unwrap(),
+    );
+    world.ledger.register("dr-yang", &world.hospital.msp_id, &identity.unwrap());
+    let (status, session) = member.try_session(&world.hospital).await;
+    assert_eq!((status, session["member"].as_str()), (201, Some("dr-yang")), "{session}");
+    assert_eq!(session["thumbprint"], member.thumbprint());
+
+    let token = session["token"].as_str().unwrap();
+    let awaited = to_sign(&world, &member, token).await;
+    let bytes = URL_SAFE_NO_PAD.decode(awaited["bytes"].as_str().unwrap()).unwrap();
+    let path = awaited["signature_to"].as_str().unwrap();
+    let give = async |digest: MessageDigest| {
+        let signature = URL_SAFE_NO_PAD.encode(member.sign(digest, &bytes));
+        let request = member.request(&world.hospital, "POST", path, token);
+        request.json(&json!({"signature": signature})).send().await.unwrap()
+    };
+    // Whatever the curve, Fabric's signatures are over SHA-256.
+    problem(give(MessageDigest::sha384()).await, 422, "signature-refused").await;
+    assert_eq!(answer(give(MessageDigest::sha256()).await).await, (200, json!([{"open": true}])));
+}
+
+#[tokio::test]
+async fn a_session_of_a_p_384_key_is_opened_over_no_weaker_digest_and_lent_to_no_other_key() {
+    let world = World::new().await;
+    let member = keeper_of(&world, &key_on(Nid::SECP384R1)).await;
+    let (nonce, origin) = challenge(&world.hospital).await;
+    let weaker = member.answer_over(MessageDigest::sha256(), &nonce, &origin, &now_text());
+    assert_eq!(code(&open(&world.hospital, &weaker).await), (401, "possession-not-proven"));
+
+    let token = member.session(&world.hospital).await;
+    let pem = key_on(Nid::SECP384R1).private_key_to_pem_pkcs8().unwrap();
+    for thief in [Holder::new(member.certificate.clone(), &pem), Holder::of(&world.hospital, "dr-grey")] {
+        let response = thief.request(&world.hospital, "GET", LINK, &token).send().await.unwrap();
+        problem(response, 401, "dpop-proof-invalid").await;
+    }
+    assert!(world.ledger.state.lock().unwrap().calls.is_empty());
+    to_sign(&world, &member, &token).await;
+}
+
+#[tokio::test]
+async fn keys_of_other_curves_and_algorithms_open_no_session_although_the_authority_certified_them() {
+    let world = World::new().await;
+    let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+    for (key, digest) in [
+        (key_on(Nid::SECP521R1), MessageDigest::sha512()),
+        (key_on(Nid::SECP256K1), MessageDigest::sha256()),
+        (key_on(Nid::SECP224R1), MessageDigest::sha256()),
+        (rsa, MessageDigest::sha256()),
+    ] {
+        let member = keeper_of(&world, &key).await;
+        let (nonce, origin) = challenge(&world.hospital).await;
+        let answered = open(&world.hospital, &member.answer_over(digest, &nonce, &origin, &now_text())).await;
+        assert_eq!(code(&answered), (401, "possession-not-proven"));
+    }
 }

@@ -21,19 +21,19 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::x509::X509;
 
-const PASSPHRASE: &str = "correct horse battery";
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
 
 /// A gateway's folder with a wallet of one member.
-struct Hospital {
+pub(crate) struct Hospital {
     folder: tempfile::TempDir,
-    authority: Authority,
-    tls: Authority,
+    pub(crate) authority: Authority,
+    pub(crate) tls: Authority,
     grey: Issued,
     bound: Issued,
 }
 
 impl Hospital {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create("root", "Hospital").unwrap();
         let tls = Authority::create("tls root", "Hospital").unwrap();
@@ -61,12 +61,12 @@ impl Hospital {
         Self { folder, authority, tls, grey, bound }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// `wallet` is what stands under `[wallet]` beside the folder; `more` further sections.
-    fn configuration(&self, wallet: &str, more: &str) -> Configuration {
+    pub(crate) fn configuration(&self, wallet: &str, more: &str) -> Configuration {
         let text = format!(
             "msp_id = \"HospitalMSP\"\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://localhost:8443\"\nchannel = \"c\"\n\
              chaincode = \"c\"\nrecords = \"records\"\n[wallet]\nfolder = \"wallet\"\nmsp = \"msp\"\n{wallet}\n[peer]\n\
@@ -78,19 +78,19 @@ impl Hospital {
         Configuration::load(&self.file("gateway.toml")).unwrap()
     }
 
-    fn wallet(&self, configuration: &Configuration) -> Result<FolderWallet, String> {
+    pub(crate) fn wallet(&self, configuration: &Configuration) -> Result<FolderWallet, String> {
         let store = KeyStore::open(&configuration.wallet).map_err(|error| error.to_string())?;
         FolderWallet::open_with(&configuration.wallet.folder, "HospitalMSP", store).map_err(|error| error.to_string())
     }
 
-    fn p12(&self, issued: &Issued, password: &str) -> Vec<u8> {
+    pub(crate) fn p12(&self, issued: &Issued, password: &str) -> Vec<u8> {
         let key = PKey::private_key_from_pem(issued.key_pem()).unwrap();
         let certificate = X509::from_der(issued.certificate().der()).unwrap();
         Pkcs12::builder().pkey(&key).cert(&certificate).build2(password).unwrap().to_der().unwrap()
     }
 }
 
-const ENCRYPTED: &str = "passphrase_file = \"passphrase\"\nrequire_encrypted = true";
+pub(crate) const ENCRYPTED: &str = "passphrase_file = \"passphrase\"\nrequire_encrypted = true";
 
 #[tokio::test]
 async fn plain_keys_are_encrypted_in_place_and_serve_as_before() {

@@ -43,8 +43,8 @@ const HASTE: Pace = Pace {
 };
 
 /// A server that a member has told of events.
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     heard: Arc<Heard>,
     /// It ends with this.
     _stop: watch::Sender<bool>,
@@ -60,7 +60,7 @@ struct Heard {
 }
 
 impl Receiver {
-    async fn start(authority: &Authority) -> Self {
+    pub(crate) async fn start(authority: &Authority) -> Self {
         let local = ["127.0.0.1".parse().unwrap()];
         let certificate = authority.issue(&Request::tls("receiver", &["localhost"], &local)).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -73,7 +73,7 @@ impl Receiver {
         Self { url, heard, _stop: stop }
     }
 
-    fn answers(&self, statuses: &[u16]) {
+    pub(crate) fn answers(&self, statuses: &[u16]) {
         self.heard.answers.lock().unwrap().extend(statuses);
     }
 
@@ -84,7 +84,7 @@ impl Receiver {
         messages.iter().map(|(headers, body)| link(&secret, headers, body)).collect()
     }
 
-    async fn hears(&self, secret: &str, links: &[&str]) {
+    pub(crate) async fn hears(&self, secret: &str, links: &[&str]) {
         until(&format!("{links:?}"), || self.links(secret) == links).await;
     }
 }
@@ -114,9 +114,9 @@ fn link(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> String {
 }
 
 /// The hospital, whose gateway trusts the receivers' authority.
-struct Office {
-    world: World,
-    authority: Authority,
+pub(crate) struct Office {
+    pub(crate) world: World,
+    pub(crate) authority: Authority,
     gateway: Arc<Gateway>,
     twin: Twin,
 }
@@ -127,7 +127,7 @@ impl Office {
     }
 
     /// With its state at this place.
-    async fn of(world: World, state: Option<State>) -> Self {
+    pub(crate) async fn of(world: World, state: Option<State>) -> Self {
         let authority = Authority::create("receivers", "Anywhere").unwrap();
         let sender = sender(&world, &authority, true);
         let mut gateway = Gateway { webhooks: sender, ..(*world.hospital.gateway).clone() };
@@ -136,7 +136,7 @@ impl Office {
         Self { world, authority, gateway: Arc::new(gateway), twin }
     }
 
-    fn deliver(&self) -> JoinHandle<()> {
+    pub(crate) fn deliver(&self) -> JoinHandle<()> {
         self.deliver_at(HASTE)
     }
 
@@ -144,7 +144,7 @@ impl Office {
         tokio::spawn(delivery::run(Arc::clone(&self.gateway), pace))
     }
 
-    fn withdraw(&self) -> String {
+    pub(crate) fn withdraw(&self) -> String {
         self.world.ledger.withdraw("dr-grey", "anna")
     }
 
@@ -154,7 +154,7 @@ impl Office {
     }
 
     /// A new webhook's path and secret.
-    async fn hook(&self, receiver: &Receiver) -> (String, String) {
+    pub(crate) async fn hook(&self, receiver: &Receiver) -> (String, String) {
         let (status, made) = answer(self.create(json!({"url": receiver.url, "after": "0:0"})).await).await;
         assert_eq!(status, 201, "{made}");
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -167,7 +167,7 @@ impl Office {
         found
     }
 
-    async fn dead_letters(&self, hook: &str) -> Vec<(String, String)> {
+    pub(crate) async fn dead_letters(&self, hook: &str) -> Vec<(String, String)> {
         let found = self.get(&format!("{hook}/dead-letters")).await;
         let text = |letter: &Value, name: &str| letter[name].as_str().unwrap().to_owned();
         let items = found["items"].as_array().unwrap().iter();
