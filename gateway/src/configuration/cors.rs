@@ -1,7 +1,7 @@
 use serde::Deserialize;
 use url::{Origin, Url};
 
-/// `[cors]`: the other sites whose pages may use this gateway with their visitor's certificate.
+/// `[cors]`: the other sites whose pages may use this gateway, with their visitor's certificate or in a session.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorsConfiguration {

@@ -11,13 +11,60 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, Predicate as _, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::tus;
 use crate::configuration::CorsConfiguration;
 
 /// Shorter answers are sent as they are.
 const SHORT: u64 = 512;
 /// How long a browser need not ask again whether it may ask.
 const PREFLIGHT: Duration = Duration::from_secs(10 * 60);
+
+/// What their pages may send, besides what any page may.
+const SENT: &[&str] = &[
+    "authorization",
+    "content-type",
+    "dpop",
+    "healthchain-signing",
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "if-range",
+    "last-event-id",
+    "prefer",
+    "range",
+    "repr-digest",
+    "traceparent",
+    "tus-resumable",
+    "upload-checksum",
+    "upload-length",
+    "upload-metadata",
+    "upload-offset",
+    "x-request-id",
+];
+/// What their pages may read of an answer, besides what any page may.
+const READ: &[&str] = &[
+    "accept-ranges",
+    "content-location",
+    "content-range",
+    "etag",
+    "healthchain-ledger",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "opening-transaction",
+    "preference-applied",
+    "ratelimit",
+    "ratelimit-policy",
+    "repr-digest",
+    "retry-after",
+    "tus-resumable",
+    "tus-version",
+    "upload-expires",
+    "upload-length",
+    "upload-metadata",
+    "upload-offset",
+    "www-authenticate",
+    "x-request-id",
+];
 
 /// Other sites whose pages may use this gateway.
 #[derive(Debug, Clone, Default)]
@@ -36,39 +83,12 @@ impl Origins {
 
     /// Tells browsers so.
     pub(crate) fn layer(&self) -> CorsLayer {
-        let sent = ["dpop", "idempotency-key", "prefer", "repr-digest", "traceparent", "x-request-id"];
-        let sent = sent.map(HeaderName::from_static).into_iter();
-        let sent = sent.chain([tus::RESUMABLE, tus::LENGTH, tus::OFFSET, tus::METADATA, tus::CHECKSUM]);
-        let sent =
-            [header::CONTENT_TYPE, header::AUTHORIZATION, header::IF_MATCH, header::IF_NONE_MATCH, header::RANGE]
-                .into_iter()
-                .chain(sent);
-        let read = [
-            "idempotency-replayed",
-            "opening-transaction",
-            "preference-applied",
-            "ratelimit",
-            "ratelimit-policy",
-            "repr-digest",
-            "x-request-id",
-        ]
-        .map(HeaderName::from_static);
-        let read = read.into_iter().chain([
-            tus::RESUMABLE,
-            tus::KNOWN_VERSIONS,
-            tus::LENGTH,
-            tus::OFFSET,
-            tus::METADATA,
-            tus::EXPIRES,
-        ]);
-        let read = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE]
-            .into_iter()
-            .chain(read);
+        let named = |names: &[&'static str]| names.iter().copied().map(HeaderName::from_static).collect::<Vec<_>>();
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(self.0.iter().cloned()))
             .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers(sent.collect::<Vec<_>>())
-            .expose_headers(read.collect::<Vec<_>>())
+            .allow_headers(named(SENT))
+            .expose_headers(named(READ))
             .allow_credentials(true)
             .max_age(PREFLIGHT)
     }
@@ -93,4 +113,44 @@ fn may_be_compressed(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensi
 pub(crate) fn is_request_id(id: &HeaderValue) -> bool {
     let visible = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     (1..=64).contains(&id.len()) && id.as_bytes().iter().all(visible)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The names of all headers that `openapi.json` describes: of requests, and of answers.
+    fn described() -> [BTreeSet<String>; 2] {
+        let document = crate::http::router::openapi_document();
+        let (mut sent, mut read) = (BTreeSet::new(), BTreeSet::new());
+        let operations = document["paths"].as_object().unwrap().values().filter_map(Value::as_object);
+        for operation in operations.flat_map(|path| path.values()) {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let headers = parameters.filter(|parameter| parameter["in"] == "header");
+            sent.extend(headers.map(|header| header["name"].as_str().unwrap().to_ascii_lowercase()));
+            let answers = operation["responses"].as_object().into_iter().flat_map(|answers| answers.values());
+            let headers = answers.filter_map(|answer| match answer["$ref"].as_str() {
+                Some(place) => document.pointer(place.trim_start_matches('#'))?["headers"].as_object(),
+                None => answer["headers"].as_object(),
+            });
+            read.extend(headers.flat_map(|headers| headers.keys()).map(|name| name.to_ascii_lowercase()));
+        }
+        [sent, read]
+    }
+
+    /// Found with a browser: no page could ask for what it was to sign, for the header that says so was none that it may send.
+    #[test]
+    fn pages_of_other_sites_may_send_and_read_every_header_that_is_described() {
+        let [sent, read] = described();
+        assert!(sent.contains("idempotency-key") && read.contains("retry-after"), "{sent:?} {read:?}");
+        for (described, allowed) in [(sent, SENT), (read, READ)] {
+            let missing: Vec<_> = described.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+            assert!(missing.is_empty(), "{missing:?}");
+        }
+        assert!(SENT.contains(&crate::http::detached::HEADER));
+    }
 }

@@ -18,7 +18,8 @@ use crate::state::uploads::UploadId;
 use crate::use_cases::sign_elsewhere::{Purpose, prepare};
 use crate::wallet::WalletMember;
 
-const HEADER: &str = "healthchain-signing";
+/// Says who signs.
+pub(crate) const HEADER: &str = "healthchain-signing";
 
 /// Who signs what a request has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
