@@ -6,7 +6,7 @@ source "$root/scripts/lib/tools.sh"
 
 need_rust
 if ! cargo fmt --version || ! cargo clippy --version; then rustup component add rustfmt clippy; fi
-need cc=gcc make=make perl=perl shellcheck=shellcheck node=nodejs npm=npm curl=curl softhsm2-util=softhsm2 python3=python3
+need cc=gcc make=make perl=perl shellcheck=shellcheck node=nodejs npm=npm curl=curl softhsm2-util=softhsm2 python3=python3 chromium=chromium
 # The tests start a server of their own; Debian keeps its programs off PATH, so another of the package's is looked for.
 need pg_ctlcluster=postgresql
 

@@ -3,17 +3,9 @@
 // `send({ method, path, headers, body })` reaches the gateway and gives `{ status, headers, body }` (headers by lower-case name, body a
 // Uint8Array). `keys` are WebCrypto's: `sign` (ECDSA, P-256) and, for opening, the pair `open` (ECDH, P-256). They need not be extractable.
 import { Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, HkdfSha256 } from '@hpke/core';
-import { compactDecrypt } from 'jose';
 
-const text = (bytes) => new TextDecoder().decode(bytes);
-const utf8 = (string) => new TextEncoder().encode(string);
-const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
-const fromBase64 = (string) => {
-  const binary = atob(string.replaceAll('-', '+').replaceAll('_', '/'));
-  return Uint8Array.from(binary, (letter) => letter.charCodeAt(0));
-};
-const toBase64Url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+import { fromBase64, hex, text, toBase64Url, utf8 } from './bytes.mjs';
+import { commitment, openContent } from './record.mjs';
 
 export class Refused extends Error {
   constructor(answer) {
@@ -48,7 +40,7 @@ export class Member {
         method: 'POST',
         path: awaited.signature_to,
         headers: { 'content-type': 'application/json' },
-        body: utf8(JSON.stringify({ signature: toBase64Url(new Uint8Array(signature)) })),
+        body: utf8(JSON.stringify({ signature: toBase64Url(signature) })),
       });
     }
     if (answer.status >= 400) throw new Refused(answer);
@@ -61,24 +53,29 @@ export class Member {
 
   // Opens a link: signs the opening, opens the envelope and the content, and believes neither gateway about what they are.
   async open(link, purpose) {
-    const argument = { link, purpose };
+    const { opening, key, content } = await this.receive(link, purpose);
+    const { hash, media_type: mediaType } = opening.decision.content;
+    if (hex(await crypto.subtle.digest('SHA-256', content)) !== hash) {
+      throw new Error('the content is not what was published');
+    }
+    const record = await openContent(content, key, { link, version: opening.version, mediaType });
+    if ((await commitment(key, record)) !== opening.decision.commitment) {
+      throw new Error('the record is not what was published');
+    }
+    return record;
+  }
+
+  // An opening, the key from its envelope, and the encrypted content, as they came.
+  async receive(link, purpose) {
     const { opening, envelope, content } = await this.json('POST', `/v1/links/${link}/openings`, {
       body: { purpose },
       calls: 'Links:open',
-      argument: (given) => given.link === argument.link && given.purpose === argument.purpose,
+      argument: (given) => given.link === link && given.purpose === purpose,
     });
-    const payload = await this.unseal(opening, envelope);
+    const { key } = await this.unseal(opening, envelope);
     const fetched = await this.send({ method: 'GET', path: content, headers: {} });
     if (fetched.status !== 200) throw new Refused(fetched);
-    if (hex(await crypto.subtle.digest('SHA-256', fetched.body)) !== opening.decision.content.hash) {
-      throw new Error('the content is not what was published');
-    }
-    const key = fromBase64(payload.key);
-    const { plaintext } = await compactDecrypt(text(fetched.body), key);
-    if ((await commitment(key, plaintext)) !== opening.decision.commitment) {
-      throw new Error('the record is not what was published');
-    }
-    return plaintext;
+    return { opening, key: fromBase64(key), content: fetched.body };
   }
 
   async unseal(opening, envelope) {
@@ -109,16 +106,6 @@ function lengthPrefixed(fields) {
     at += 4 + part.length;
   }
   return bytes;
-}
-
-async function commitment(key, record) {
-  const derived = await hmac(key, utf8('healthchain commitment v1'));
-  return hex(await hmac(derived, record));
-}
-
-async function hmac(key, message) {
-  const imported = await crypto.subtle.importKey('raw', key, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
-  return crypto.subtle.sign('HMAC', imported, message);
 }
 
 // What bytes ask of the chaincode: the function and its arguments. A proposal is Fabric's `protos.Proposal`, a transaction its

@@ -1,10 +1,9 @@
-// A patient who keeps the key, at the gateway that the environment names: reads what may be opened, grants a consent, opens a record. What it
-// sees it prints as one line of JSON.
-import { createHash } from 'node:crypto';
+// A patient who keeps the key, at the gateway that the environment names. What it sees it prints as one line of JSON.
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 
 import { Member } from './own-key.mjs';
+import { visit } from './visit.mjs';
 
 const setting = (name) => process.env[name] ?? fail(`set ${name}`);
 const fail = (reason) => {
@@ -49,38 +48,5 @@ const patient = new Member(send, {
   },
 });
 
-const [id, link, grantee] = ['MEMBER', 'LINK', 'GRANTEE'].map(setting);
-const listed = await patient.json('GET', `/v1/patients/${id}/links?purpose=personal`, {
-  calls: 'Links:permitted',
-  argument: (given) => given.patient === id,
-});
-const consent = {
-  patient: id,
-  grantee: { organisation: grantee },
-  scope: { categories: ['encounter-note'] },
-  purposes: ['payment'],
-  effect: 'permit',
-};
-const granted = await patient.json('POST', '/v1/consents', {
-  body: consent,
-  headers: { 'idempotency-key': `consent-${link}` },
-  calls: 'Consents:grant',
-  argument: (given) => given.patient === id && JSON.stringify(given.grantee) === JSON.stringify(consent.grantee),
-});
-const record = await patient.open(link, 'personal');
-const refused = await patient
-  .json('POST', `/v1/links/${link}/withdrawal`, { body: { reason: 'mine' }, calls: 'Links:withdraw' })
-  .then(() => 'nothing', (error) => error.code ?? String(error));
-const misled = await patient
-  .json('GET', `/v1/patients/${id}/consents`, { calls: 'Consents:revoke' })
-  .then(() => 'nothing', (error) => error.message);
-
-console.log(
-  JSON.stringify({
-    links: listed.items.map((item) => item.link),
-    consent: granted.id ?? granted.consent,
-    record: createHash('sha256').update(record).digest('hex'),
-    refused,
-    misled,
-  }),
-);
+const [id, link, large, grantee] = ['MEMBER', 'LINK', 'LARGE_LINK', 'GRANTEE'].map(setting);
+console.log(JSON.stringify(await visit(patient, { id, link, large, grantee })));

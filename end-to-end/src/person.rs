@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use healthchain_network::MemberAccess;
 use healthchain_rules::{ConsentId, LinkId, MemberId, TransactionId};
+use openssl::base64::encode_block;
 use reqwest::{Certificate, Client, Identity, Method, RequestBuilder, header};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -155,6 +156,15 @@ impl Person {
     pub async fn revoke(&self, consent: &ConsentId) {
         let path = format!("/v1/patients/{}/consents/{consent}/revocation", self.id());
         let answer = self.request(Method::POST, &path, |request| request).await;
+        assert!(answer.is_success(), "{}", answer.text());
+        self.peers.level().await;
+    }
+
+    /// Has the ledger know the member by other keys from now on (SubjectPublicKeyInfo, DER).
+    pub async fn rotate_keys(&self, signing: &[u8], encryption: &[u8]) {
+        let keys = json!({ "key_hash": sha256(signing), "encryption_key": encode_block(encryption) });
+        let path = format!("/v1/members/{}/keys", self.id());
+        let answer = self.request(Method::PUT, &path, |request| request.json(&keys)).await;
         assert!(answer.is_success(), "{}", answer.text());
         self.peers.level().await;
     }

@@ -2,6 +2,7 @@ use std::env;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fabric_msp::issue::Authority;
 use healthchain_network::{
     Consortium, LedgerKind, Network, NetworkError, Organisation, PeerAccess, Programs, Progress,
 };
@@ -121,10 +122,25 @@ impl World {
 
     /// The peer of a member's organisation.
     pub fn peer_of(&self, member: &Person) -> PeerAccess {
+        self.network.peer(&self.organisation_of(member).name).expect("each organisation has a peer")
+    }
+
+    /// What issues the signing certificates of a member's organisation.
+    pub fn authority_of(&self, member: &Person) -> Authority {
+        let folder = self.network.layout().organisation(&self.organisation_of(member).name);
+        Authority::load(folder.authority()).expect("the network made it")
+    }
+
+    /// The origin of pages that may call the gateway of a member's organisation, on a port that is free.
+    pub fn portal_of(&self, member: &Person) -> &str {
+        &self.organisation_of(member).portals[0]
+    }
+
+    /// A member's organisation.
+    pub fn organisation_of(&self, member: &Person) -> &Organisation {
         let organisations = &self.network.consortium().organisations;
-        let organisation = organisations.iter().find(|organisation| organisation.msp_id == member.access().msp_id);
-        let name = &organisation.expect("each member has an organisation").name;
-        self.network.peer(name).expect("each organisation has a peer")
+        let found = organisations.iter().find(|organisation| organisation.msp_id == member.access().msp_id);
+        found.expect("each member has an organisation")
     }
 
     /// The component of a name's first part, such as `chaincode`, that serves an organisation. On the embedded ledger
@@ -192,7 +208,12 @@ fn consortium(patients: usize) -> Consortium {
         }));
     }
     let shape = Consortium::parse(&shape.to_string()).expect("more members are no other shape");
-    shape.with_port_offset(PORT_OFFSET).expect("the ports exist")
+    let mut consortium = shape.with_port_offset(PORT_OFFSET).expect("the ports exist");
+    for organisation in &mut consortium.organisations {
+        // The last of an organisation's ten ports is spare.
+        organisation.portals = vec![format!("http://localhost:{}", organisation.ports().gateway + 9)];
+    }
+    consortium
 }
 
 /// The agents of the gateway of an organisation of a kind; each looks every second whether it was deployed.

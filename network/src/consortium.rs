@@ -136,6 +136,9 @@ pub struct Organisation {
     /// MSP ids of the organisations of whose records it keeps copies, once they name it as their custodian.
     #[serde(default)]
     pub keep_for: Vec<MspId>,
+    /// Origins of pages that may call its gateway (`https://HOST:PORT`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub portals: Vec<String>,
     /// Its members; the first administrator founds it on the ledger. An agent is in the wallet, and is for an administrator to deploy.
     pub members: Vec<Member>,
     /// `[agents]` of its gateway's configuration: which agents run there, and how.

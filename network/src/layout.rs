@@ -133,7 +133,8 @@ impl Layout {
 
 impl OrganisationFolder {
     /// The authority that issues signing certificates.
-    pub(crate) fn authority(&self) -> PathBuf {
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
         self.root.join("authority")
     }
 

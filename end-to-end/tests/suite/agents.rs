@@ -156,13 +156,7 @@ async fn rotate(member: &Person) {
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let certificate = X509::from_pem(&std::fs::read(&access.identity.certificate).unwrap()).unwrap();
     let signing_key = certificate.public_key().unwrap().public_key_to_der().unwrap();
-    let call = json!({
-        "key_hash": hex::encode(openssl::sha::sha256(&signing_key)),
-        "encryption_key": encode_block(&key.public_key_to_der().unwrap()),
-    });
-    let path = format!("/v1/members/{}/keys", member.id());
-    let rotated = member.request(Method::PUT, &path, |request| request.json(&call)).await;
-    assert!(rotated.is_success(), "{}", rotated.text());
+    member.rotate_keys(&signing_key, &key.public_key_to_der().unwrap()).await;
     std::fs::write(&access.encryption_key, key.private_key_to_pem_pkcs8().unwrap()).unwrap();
 }
 

@@ -1,18 +1,14 @@
 //! Being told what happens, by programs that others wrote: the npm packages eventsource and standardwebhooks.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::path::Path;
 
 use healthchain_end_to_end::{Person, World};
 use healthchain_rules::{LinkId, OrganisationKind};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+
+use crate::program::Program;
 
 const RECORD: &[u8] = br#"{"resourceType":"Bundle","type":"collection","entry":[]}"#;
-/// Also for a gateway to take over what one that was killed held.
-const SOON: Duration = Duration::from_secs(60);
 
 crate::promises![a_patient_is_told_what_is_done_with_the_own_records_and_nobody_else_is];
 
@@ -23,7 +19,7 @@ crate::promises![STOPPING_PARTS:
 
 async fn a_patient_is_told_what_is_done_with_the_own_records_and_nobody_else_is(world: &World) {
     let (hospital, patient, other) = (world.hospital_clinician(), world.new_patient(), world.new_patient());
-    let (mut told, mut told_other) = (Program::follow(&patient).await, Program::follow(&other).await);
+    let (mut told, mut told_other) = (Listener::follow(&patient).await, Listener::follow(&other).await);
     let link = hospital.publish(patient.id(), "summary", RECORD).await;
     assert_eq!(told.next_told().await, published(&link));
     hospital.open(&link, "treatment").await;
@@ -41,7 +37,7 @@ async fn a_patient_is_told_what_is_done_with_the_own_records_and_nobody_else_is(
 
 async fn who_follows_misses_nothing_when_the_gateway_is_killed(world: &World) {
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
-    let mut told = Program::follow(&patient).await;
+    let mut told = Listener::follow(&patient).await;
     let first = hospital.publish(patient.id(), "summary", RECORD).await;
     assert_eq!(told.next_told().await, published(&first));
 
@@ -56,11 +52,11 @@ async fn who_follows_misses_nothing_when_the_gateway_is_killed(world: &World) {
 
 async fn a_patients_server_is_told_and_nothing_is_lost_when_the_gateway_is_killed(world: &World) {
     let (hospital, patient) = (world.hospital_clinician(), world.new_patient());
-    let mut receiver = Program::receive(&patient);
-    let url = receiver.next().await["url"].clone();
+    let mut receiver = Listener::receive(&patient);
+    let url = receiver.program.next().await["url"].clone();
     let names = json!(["link-published", "link-opened"]);
     let made = patient.post("/v1/webhooks", &json!({"url": url, "events": names})).await.json();
-    receiver.tell(made["secret"].as_str().unwrap()).await;
+    receiver.program.tell(made["secret"].as_str().unwrap()).await;
 
     // The receiver does not take the first message at once.
     let first = hospital.publish(patient.id(), "summary", RECORD).await;
@@ -101,66 +97,40 @@ fn happened(told: &Value) -> Happened {
     (text(&told["event"]), text(&told["entry"]["act"]["link"]))
 }
 
-/// A program of another language, and the lines of JSON that it prints. It ends with this.
-struct Program {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+/// A program that is told what happens.
+struct Listener {
+    program: Program,
     /// What came last.
     last: Option<Happened>,
 }
 
-impl Program {
+impl Listener {
     /// Follows in a stream, from now on.
     async fn follow(person: &Person) -> Self {
         let access = person.access();
-        let mut command = Self::node("follow.mjs");
+        let mut command = Program::node("events-client", "follow.mjs");
         command.env("GATEWAY", &access.gateway_url).env("TLS_ROOT", &access.tls_root);
         command.env("TLS_CERTIFICATE", &access.tls.certificate).env("TLS_KEY", &access.tls.key);
-        let mut program = Self::start(command);
+        let mut program = Program::start(command);
         let place = program.next().await;
         assert!(place["place"].is_string(), "{place}");
-        program
+        Self { program, last: None }
     }
 
     /// Receives webhooks, with the certificate for `localhost` of the person's gateway.
     fn receive(person: &Person) -> Self {
         let wallet = person.access().identity.key.parent().and_then(Path::parent);
         let gateway = wallet.and_then(Path::parent).expect("a wallet is in its gateway's folder");
-        let mut command = Self::node("receive.mjs");
+        let mut command = Program::node("events-client", "receive.mjs");
         command.env("TLS_CERTIFICATE", gateway.join("tls-certificate.pem"));
         command.env("TLS_KEY", gateway.join("tls-key.pem"));
-        Self::start(command)
-    }
-
-    fn node(program: &str) -> Command {
-        let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "events-client"].iter().collect();
-        let mut command = Command::new("node");
-        command.arg(folder.join(program)).kill_on_drop(true);
-        command
-    }
-
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node is installed");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Self { child, lines, last: None }
-    }
-
-    async fn tell(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().expect("it is piped");
-        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-        input.flush().await.unwrap();
-    }
-
-    async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(SOON, self.lines.next_line()).await.expect("the program says something");
-        let line = line.unwrap().expect("the program goes on");
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"))
+        Self { program: Program::start(command), last: None }
     }
 
     /// The next event of the stream that is not the last one again; places, and that the stream broke, are passed over.
     async fn next_told(&mut self) -> Happened {
         loop {
-            let line = self.next().await;
+            let line = self.program.next().await;
             let Some(told) = line.get("told") else { continue };
             let of_link = told["event"].as_str().is_some_and(|event| event.starts_with("link-"));
             if of_link && self.last != Some(happened(told)) {
@@ -172,7 +142,7 @@ impl Program {
 
     /// The next message that the receiver verified.
     async fn next_message(&mut self) -> Happened {
-        let line = self.next().await;
+        let line = self.program.next().await;
         let message = line.get("message").unwrap_or_else(|| panic!("{line}"));
         assert_eq!(line["id"], message["data"]["entry"]["transaction"], "{line}");
         happened(&message["data"])

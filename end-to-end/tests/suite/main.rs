@@ -7,6 +7,7 @@
 
 mod agents;
 mod amendments;
+mod browser;
 mod busy;
 mod cli;
 mod contract;
@@ -16,6 +17,7 @@ mod honesty;
 mod observing;
 mod own_key;
 mod privacy;
+mod program;
 mod records;
 mod refusals;
 mod replicas;
@@ -61,7 +63,8 @@ fn main() -> ExitCode {
     let folder = programs.join(format!("network-{}", ledger_kind()));
     let mut promises =
         [story::PROMISES, refusals::PROMISES, second_lock::PROMISES, honesty::PROMISES, busy::PROMISES].concat();
-    promises.extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES, events::PROMISES].concat());
+    promises
+        .extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES, browser::PROMISES, events::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     promises.extend([records::PROMISES, agents::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
     let stopping_parts =

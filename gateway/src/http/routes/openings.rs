@@ -38,7 +38,7 @@ pub(crate) struct SealedOpening {
     opening: Opening,
     /// Holds address and key of the content, sealed to the caller's key (HPKE, RFC 9180).
     envelope: Envelope,
-    /// Where the encrypted content is had: a compact JWE (`dir`, `A256GCM`).
+    /// Where the encrypted content is had: a compact JWE (`dir`, `A256GCM`), or one for each part of the record on a line of its own.
     content: String,
 }
 
