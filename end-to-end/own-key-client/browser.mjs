@@ -46,7 +46,6 @@ const browser = await chromium.launch({
 
 async function opened(origin) {
   const page = await browser.newPage();
-  page.on('console', (message) => console.error(message.text()));
   page.on('pageerror', (error) => console.error(error));
   await page.goto(new URL('page.html', origin).href);
   await page.waitForFunction(() => globalThis.patient !== undefined);
