@@ -3,6 +3,7 @@
 mod body_time;
 pub mod browsers;
 mod caller;
+mod condition;
 pub mod connections;
 pub(crate) mod detached;
 mod development;

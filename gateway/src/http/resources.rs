@@ -1,7 +1,6 @@
 //! Every function of the contracts that REST passes on: one line each. Adding one: docs/adding-a-route.md.
 
 mod argument;
-mod condition;
 mod contracts;
 mod description;
 mod examples;

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::body_time::bound_body_time;
+use super::condition::tell_codings_apart;
 use super::development;
 use super::linger::linger;
 use super::observe::observe;
@@ -92,6 +93,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(gateway.origins.layer())
         .layer(axum::middleware::from_fn_with_state(gateway.max_record_bytes, introduce))
         .layer(browsers::compression())
+        .layer(axum::middleware::map_response(tell_codings_apart))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(axum::middleware::from_fn(observe))

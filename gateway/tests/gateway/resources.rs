@@ -136,6 +136,47 @@ async fn a_write_is_done_only_on_the_state_that_its_caller_has_read() {
     assert_eq!(world.ledger.called("Governance:vote"), 2);
 }
 
+/// A strong tag tells codings apart (RFC 9110, 8.8.3); who has read a compressed answer must be able to write all the same.
+#[tokio::test]
+async fn each_coding_of_an_answer_has_a_tag_of_its_own_and_any_of_them_meets_a_condition() {
+    let world = World::new().await;
+    let proposal = |votes: u32| json!({"votes": votes, "text": "as long as what is compressed ".repeat(100)});
+    answers(&world, "Governance:proposal", proposal(0));
+    let path = "/v1/proposals/p1";
+    let mut tags = Vec::new();
+    for coding in ["identity", "gzip", "br"] {
+        let read = get(&world, path, &[("accept-encoding", coding)]).await;
+        let told = read.headers().get("content-encoding").map_or("identity", |told| told.to_str().unwrap());
+        assert_eq!((told, &read.headers()["vary"]), (coding, &"accept-encoding".parse().unwrap()));
+        let tag = read.headers()["etag"].to_str().unwrap().to_owned();
+        assert!(tag.starts_with('"') && !tags.contains(&tag), "{coding}: {tag} of {tags:?}");
+        tags.push(tag);
+    }
+    let reread = async |tag: &str| get(&world, path, &[("if-none-match", tag), ("accept-encoding", "br")]).await;
+    let vote = async |tag: &str| {
+        post(&world, &format!("{path}/votes"), &[("if-match", tag)], json!({"choice": "approve"})).await
+    };
+    for tag in &tags {
+        for said in [tag.clone(), format!("W/{tag}")] {
+            let known = reread(&said).await;
+            assert_eq!((known.status().as_u16(), known.headers()["etag"].to_str().unwrap()), (304, tag.as_str()));
+            assert_eq!(known.headers()["vary"], "accept-encoding");
+        }
+        assert_eq!(vote(tag).await.status(), 200);
+        problem(vote(&format!("W/{tag}")).await, 412, "precondition-failed").await;
+    }
+    let invented = tags[1].replace("gzip", "zstd");
+    assert_eq!(reread(&invented).await.status(), 200);
+    problem(vote(&invented).await, 412, "precondition-failed").await;
+
+    answers(&world, "Governance:proposal", proposal(1));
+    for tag in &tags {
+        assert_eq!(reread(tag).await.status(), 200);
+        problem(vote(tag).await, 412, "precondition-failed").await;
+    }
+    assert_eq!(world.ledger.called("Governance:vote"), tags.len());
+}
+
 #[tokio::test]
 async fn a_refusal_and_a_failure_of_the_ledger_are_told_apart() {
     let world = World::new().await;

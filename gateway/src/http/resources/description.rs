@@ -208,7 +208,7 @@ fn responses(line: &Line, returns: &Value) -> Value {
     let text_header = |text: &str| json!({"description": text, "schema": {"type": "string"}});
     let mut headers = Map::new();
     if line.reads() {
-        headers.insert("ETag".into(), text_header("Strong: the same as long as the answer is"));
+        headers.insert("ETag".into(), text_header("Strong: the same as long as the answer and its Content-Encoding are. Conditions are met by that of any Content-Encoding"));
         if properties(line).is_some_and(|properties| properties.contains_key("page_token")) {
             headers.insert(
                 "Link".into(),

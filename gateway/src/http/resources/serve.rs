@@ -15,10 +15,11 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::argument::{Arguments, Parts, assemble};
-use super::{Answer, Line, TABLE, condition};
+use super::{Answer, Line, TABLE};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::http::caller::MemberCaller;
+use crate::http::condition;
 use crate::http::detached::{Signing, Telling, ask_to_sign};
 use crate::http::input;
 use crate::http::problem::{MALFORMED_PATH, PRECONDITION_FAILED, Problem};
@@ -127,12 +128,14 @@ async fn read(
 fn told(answer: Vec<u8>, headers: &HeaderMap, uri: &Uri) -> Result<Response, Problem> {
     let result = understood(&answer)?;
     let tag = condition::entity_tag(&answer);
-    let mut response = match condition::is_known(headers, &tag) {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => json(StatusCode::OK, answer),
+    let (mut response, tag) = match condition::known(headers, &tag) {
+        Some(known) => (StatusCode::NOT_MODIFIED.into_response(), known),
+        None => (json(StatusCode::OK, answer), tag.as_str()),
     };
     let head = response.headers_mut();
-    head.insert(header::ETAG, value(&tag)?);
+    head.insert(header::ETAG, value(tag)?);
+    // Compressed or not, the tag tells: 304, too, has to say on what that depends.
+    head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     // A cache asks each time: what somebody may see changes with every consent.
     head.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(token) = result["next_page_token"].as_str() {
