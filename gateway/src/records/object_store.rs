@@ -43,6 +43,13 @@ impl ObjectRecords {
     fn path(&self, name: &str) -> object_store::path::Path {
         self.prefix.clone().join(name)
     }
+
+    /// Nobody is told that something is gone before no power cut brings it back: what `with_fsync` does for what is written only.
+    async fn make_deletion_durable(&self) -> Result<(), RecordsError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let synced = async { tokio::fs::File::open(folder).await?.sync_all().await };
+        synced.await.map_err(|error| RecordsError::Unavailable(format!("{}: {error}", folder.display())))
+    }
 }
 
 impl Records for ObjectRecords {
@@ -76,7 +83,8 @@ impl Records for ObjectRecords {
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), RecordsError>> {
         Box::pin(observe("records", "delete", async move {
             match self.store.delete(&self.path(name)).await {
-                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+                // What is there no more may have been deleted just before the power was cut.
+                Ok(()) | Err(Error::NotFound { .. }) => self.make_deletion_durable().await,
                 Err(error) => Err(failure(error)),
             }
         }))
@@ -237,6 +245,19 @@ mod tests {
         assert!(matches!(fetch(&records, &name, None).await, Err(RecordsError::Lost)));
         assert!(!records.holds(&name).await.unwrap());
         assert_eq!(records.list().count().await, 0);
+    }
+
+    /// The folder may lie on a disk that is not mounted now: then the record is still there.
+    #[tokio::test]
+    async fn nothing_counts_as_deleted_whose_absence_the_disk_does_not_confirm() {
+        let (folder, records) = in_folder();
+        let name = store(&records, &[Bytes::from_static(b"jwe")]).await;
+        let elsewhere = folder.path().with_extension("unmounted");
+        std::fs::rename(folder.path(), &elsewhere).unwrap();
+        assert!(matches!(records.delete(&name).await, Err(RecordsError::Unavailable(_))));
+        std::fs::rename(&elsewhere, folder.path()).unwrap();
+        assert_eq!(fetch(&records, &name, None).await.unwrap(), b"jwe");
+        records.delete(&name).await.unwrap();
     }
 
     #[tokio::test]
