@@ -2,14 +2,14 @@
 
 use fabric_contract::Context;
 use healthchain_interface::{EnterOrganisation, Founders, NameCustodians, Organisations};
-use healthchain_rules::custody::decide_naming;
+use healthchain_rules::custody::{decide_clearance, decide_naming};
 use healthchain_rules::organisation::{Entry, EntryState, OrganisationAct, decide_entry, decide_founding};
 use healthchain_rules::{Actor, Caller, Custodians, MspId, Organisation, Outcome, Refusal, RefusalCode};
 
 use crate::audit::Record;
 use crate::caller::load_caller_with;
 use crate::encryption_key::encryption_key;
-use crate::storage::custody::{load_custodians, save_custodians};
+use crate::storage::custody::{load_custodians, save_cleared, save_custodians};
 use crate::storage::fetch;
 use crate::storage::member::{load_key_holder, load_member};
 use crate::storage::organisation::{load_organisation, load_organisations, save_entered, save_founded};
@@ -71,7 +71,7 @@ impl Organisations for OrganisationContract {
 
     async fn name_custodians(&self, context: &mut Context, call: NameCustodians) -> Result<Custodians, Refusal> {
         let NameCustodians { organisation, custodians } = call;
-        let named = Custodians { organisation, custodians };
+        let named = Custodians::of(organisation, custodians);
         let first =
             (load_custodians(&named.organisation), named.custodians.iter().map(load_organisation).collect::<Vec<_>>());
         let (caller, (existing, organisations), ()) = load_caller_with(context, first, |_, _| ()).await?;
@@ -82,6 +82,19 @@ impl Organisations for OrganisationContract {
                 save_custodians(context, &custodians, proof)?;
                 let act = OrganisationAct::CustodiansNamed { custodians: custodians.custodians.clone() };
                 Record::new(act).save(context, &caller)?;
+                Ok(custodians)
+            }
+        }
+    }
+
+    async fn confirm_copies_destroyed(&self, context: &mut Context, publisher: MspId) -> Result<Custodians, Refusal> {
+        let (caller, existing, ()) = load_caller_with(context, load_custodians(&publisher), |_, _| ()).await?;
+
+        match decide_clearance(&caller, &publisher, existing, transaction::time(context)?)? {
+            Outcome::Repeated(custodians) => Ok(custodians),
+            Outcome::Decided(custodians, proof) => {
+                save_cleared(context, &custodians, proof)?;
+                Record::new(OrganisationAct::CopiesDestroyed { publisher }).save(context, &caller)?;
                 Ok(custodians)
             }
         }

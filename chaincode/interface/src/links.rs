@@ -259,7 +259,7 @@ pub trait Links {
     async fn erase(&self, context: &mut Context, call: EraseLink) -> Result<ErasureReceipt, Refusal>;
 
     /// Says on an erased link's receipt that its content is gone from the store of the caller's organisation. For the gateways of the
-    /// publisher and of the custodians that the receipt names, once they have removed it. Repeating it is harmless.
+    /// publisher and of the others that the receipt names, once they have removed it. Repeating it is harmless.
     #[submit]
     async fn confirm_destruction(&self, context: &mut Context, link: LinkId) -> Result<ErasureReceipt, Refusal>;
 

@@ -69,7 +69,12 @@ pub trait Organisations {
     #[submit]
     async fn name_custodians(&self, context: &mut Context, call: NameCustodians) -> Result<Custodians, Refusal>;
 
-    /// The custodians of an organisation, as far as they take part; for everybody on the channel.
+    /// Says that the caller's organisation, which was struck off, has destroyed all copies that it kept for this publisher; for its
+    /// gateway. Receipts of erasure that await its word have it so. Repeating it is harmless.
+    #[submit]
+    async fn confirm_copies_destroyed(&self, context: &mut Context, publisher: MspId) -> Result<Custodians, Refusal>;
+
+    /// The custodians of an organisation, as far as they take part, and those that were struck off; for everybody on the channel.
     #[evaluate]
     async fn custodians(&self, context: &Context, organisation: MspId) -> Result<Custodians, Refusal>;
 

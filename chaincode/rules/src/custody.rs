@@ -2,8 +2,11 @@
 //! while the publisher's gateway is down. Keeping a copy gives no key to it; but a custodian that is itself entitled to a record has an
 //! envelope for it, too, so that nothing but its own gateway keeps it from opening a copy off the ledger. An organisation trusts its
 //! custodians with that.
+//!
+//! Whoever is struck off may still hold copies until its gateway says that it has destroyed them all: until then receipts of erasure name
+//! it as they name custodians.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +20,7 @@ use crate::organisation::Organisation;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, RefusalCode};
 use crate::role::Permission;
+use crate::time::LedgerTime;
 
 /// Who keeps copies of what an organisation publishes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,16 +29,48 @@ pub struct Custodians {
     pub organisation: MspId,
     /// The other organisations that it named.
     pub custodians: BTreeSet<MspId>,
+    /// Those that were struck off and have not said yet that they destroyed their copies.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub former: BTreeSet<MspId>,
+    /// How often custodians were named.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub namings: u32,
+    /// Those that were struck off and said so, whether or not they are named again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cleared: BTreeMap<MspId, Clearance>,
+}
+
+/// When an organisation that was struck off had destroyed all its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Clearance {
+    /// When its gateway said so last.
+    pub at: LedgerTime,
+    /// How often custodians had been named by then. Times do not tell what came first: each is its caller's.
+    pub namings: u32,
 }
 
 /// Proof that the organisation may have these custodians.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MayNameCustodians(());
 
+/// Proof that the organisation's word counts that it has destroyed its copies.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MayConfirmClearance(());
+
 impl Custodians {
     /// None.
     pub fn none(organisation: MspId) -> Self {
-        Self { organisation, custodians: BTreeSet::new() }
+        Self::of(organisation, BTreeSet::new())
+    }
+
+    /// These, as if none had been named before.
+    pub fn of(organisation: MspId, custodians: BTreeSet<MspId>) -> Self {
+        Self { organisation, custodians, former: BTreeSet::new(), namings: 0, cleared: BTreeMap::new() }
+    }
+
+    /// Who may hold copies now.
+    pub fn holders(&self) -> impl Iterator<Item = &MspId> {
+        self.custodians.union(&self.former)
     }
 
     /// Those of them that take part now; `organisations` are those that were named.
@@ -44,8 +80,8 @@ impl Custodians {
     }
 }
 
-/// Whether the caller may give its organisation these custodians in place of the former ones: an administrator of it.
-/// `organisations` are those that are named, as far as they exist.
+/// What is named after the caller has given its organisation these custodians in place of the former ones: for administrators of it. Of
+/// `named` only the custodians count; `organisations` are those that are named, as far as they exist.
 pub fn decide_naming(
     caller: &Caller,
     existing: Option<Custodians>,
@@ -64,8 +100,9 @@ pub fn decide_naming(
             Malformed::new("the custodians' list", "at most 8 organisations, the own one not among them").into()
         );
     }
-    if existing.unwrap_or_else(|| Custodians::none(named.organisation.clone())) == named {
-        return Ok(Outcome::Repeated(named));
+    let existing = existing.unwrap_or_else(|| Custodians::none(named.organisation.clone()));
+    if existing.custodians == named.custodians {
+        return Ok(Outcome::Repeated(existing));
     }
     for custodian in &named.custodians {
         let found = find(organisations, custodian);
@@ -73,7 +110,33 @@ pub fn decide_naming(
             || Refusal::new(RefusalCode::UnknownOrganisation, format!("there is no organisation {custodian}"));
         found.ok_or_else(unknown)?.require_active()?;
     }
+    let former = existing.holders().filter(|holder| !named.custodians.contains(*holder)).cloned().collect();
+    let custodians = named.custodians;
+    let named = Custodians { custodians, former, namings: existing.namings.saturating_add(1), ..existing };
     Ok(Outcome::Decided(named, MayNameCustodians(())))
+}
+
+/// Whether the caller may say that its organisation has destroyed all copies of what this publisher published: the gateway of one that
+/// was struck off. A custodian has copies to keep.
+pub fn decide_clearance(
+    caller: &Caller,
+    publisher: &MspId,
+    existing: Option<Custodians>,
+    at: LedgerTime,
+) -> Result<Outcome<Custodians, MayConfirmClearance>, Refusal> {
+    let own = &caller.custodian()?.msp_id;
+    let mut custodians = existing.unwrap_or_else(|| Custodians::none(publisher.clone()));
+    if custodians.custodians.contains(own) {
+        return Err(Refusal::new(RefusalCode::StillACustodian, "a custodian keeps its copies until it is struck off"));
+    }
+    if custodians.former.remove(own) {
+        custodians.cleared.insert(own.clone(), Clearance { at, namings: custodians.namings });
+        return Ok(Outcome::Decided(custodians, MayConfirmClearance(())));
+    }
+    if custodians.cleared.contains_key(own) {
+        return Ok(Outcome::Repeated(custodians));
+    }
+    Err(Refusal::new(RefusalCode::NotACustodian, "the organisation has never been a custodian of this publisher"))
 }
 
 /// The content of a link's version, if it may go between the caller's organisation and another one without an opening, as the one is
@@ -118,6 +181,10 @@ pub fn decide_giving(
 /// Whether an organisation is one of the publisher's custodians.
 pub(crate) fn is_among(custodians: Option<&Custodians>, publisher: &MspId, organisation: &MspId) -> bool {
     custodians.is_some_and(|found| found.organisation == *publisher && found.custodians.contains(organisation))
+}
+
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn find<'a>(organisations: &'a [Organisation], msp_id: &MspId) -> Option<&'a Organisation> {

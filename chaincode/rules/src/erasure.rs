@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::custody::Custodians;
+use crate::custody::{Custodians, is_zero};
 use crate::identifier::{AmendmentId, ContentHash, LinkId, MemberId, MspId, Reason};
 use crate::link::{self, Link, LinkState, Version};
 use crate::member::Caller;
@@ -35,10 +35,13 @@ pub struct ErasureReceipt {
     pub stays: Vec<Remains>,
     /// Whether the publisher has destroyed the encrypted content, too.
     pub content: Destruction,
-    /// The publisher's custodians when the link was erased, and whether they have destroyed their copies. One that keeps none for the
-    /// publisher says nothing.
+    /// Who may have held copies when the link was erased, and whether they have destroyed them: the publisher's custodians, and those
+    /// that were struck off and had not said that they destroyed theirs. A custodian that keeps none for the publisher says nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub copies: BTreeMap<MspId, Destruction>,
+    /// How often the publisher had named custodians when the link was erased: whoever is struck off later destroys these copies, too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub namings: u32,
 }
 
 /// What the ledger's state holds no more.
@@ -115,7 +118,7 @@ pub struct ErasureState<'a> {
     pub envelopes: u32,
     /// The amendments that may still be open.
     pub amendments: BTreeSet<AmendmentId>,
-    /// Who keeps copies.
+    /// Who keeps copies, or may still hold some.
     pub custodians: Option<Custodians>,
 }
 
@@ -141,9 +144,10 @@ pub fn decide_erasure(
     at: LedgerTime,
 ) -> Result<Outcome<(Link, ErasureReceipt), MayErase>, Refusal> {
     let (actor, link) = link::require_own(caller, Some(link), Permission::EraseLink)?;
+    let custodians = state.custodians.filter(|named| named.organisation == link.publisher);
     if let Some(receipt) = state.existing {
         return if receipt.reason == reason {
-            Ok(Outcome::Repeated((link, receipt)))
+            Ok(Outcome::Repeated((link, receipt.with_clearances(custodians.as_ref()))))
         } else {
             Err(Refusal::new(RefusalCode::LinkErased, "the link is erased already, for another reason"))
         };
@@ -164,18 +168,19 @@ pub fn decide_erasure(
         destroyed: Destroyed { versions, envelopes: state.envelopes, amendments: state.amendments },
         stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
         content: Destruction::Ordered,
-        copies: state
-            .custodians
-            .filter(|named| named.organisation == link.publisher)
-            .map(|named| named.custodians.into_iter().map(|custodian| (custodian, Destruction::Ordered)).collect())
-            .unwrap_or_default(),
+        copies: custodians
+            .iter()
+            .flat_map(Custodians::holders)
+            .map(|holder| (holder.clone(), Destruction::Ordered))
+            .collect(),
+        namings: custodians.as_ref().map_or(0, |named| named.namings),
     };
     let state = LinkState::Erased { by: actor.member.id.clone(), at, reason };
     Ok(Outcome::Decided((Link { state, ..link }, receipt), MayErase(())))
 }
 
-/// Whether the caller may confirm that it has destroyed the content: the gateway of the erased link's publisher, or of a custodian that
-/// the receipt names.
+/// Whether the caller may confirm that it has destroyed the content: the gateway of the erased link's publisher, or of another
+/// organisation that the receipt names.
 pub fn decide_confirmation(
     caller: &Caller,
     link: Option<Link>,
@@ -200,12 +205,13 @@ pub fn decide_confirmation(
     }
 }
 
-/// The receipt, for the patient, for the publisher's members and gateway, and for the gateways of custodians that it names; to others
-/// the link is unknown.
+/// The receipt, for the patient, for the publisher's members and gateway, and for the gateways of the others that it names; to all else
+/// the link is unknown. `custodians` are the publisher's now.
 pub fn decide_reading(
     caller: &Caller,
     link: Option<&Link>,
     receipt: Option<ErasureReceipt>,
+    custodians: Option<&Custodians>,
 ) -> Result<ErasureReceipt, Refusal> {
     caller.require_active()?;
     let keeps_copies = |organisation: &MspId| receipt.as_ref().is_some_and(|it| it.copies.contains_key(organisation));
@@ -215,7 +221,23 @@ pub fn decide_reading(
             || matches!(caller, Caller::Custodian(organisation) if keeps_copies(&organisation.msp_id))
     };
     link.filter(may_know).ok_or_else(link::unknown_link)?;
-    receipt.ok_or_else(not_erased)
+    Ok(receipt.ok_or_else(not_erased)?.with_clearances(custodians))
+}
+
+impl ErasureReceipt {
+    /// With what those confirmed who were struck off since and then destroyed everything at once. Whoever did so before the erasure and
+    /// was named again has had new copies.
+    fn with_clearances(mut self, custodians: Option<&Custodians>) -> Self {
+        let Some(custodians) = custodians.filter(|named| named.organisation == self.publisher) else { return self };
+        for (holder, destruction) in &mut self.copies {
+            if let (Destruction::Ordered, Some(clearance)) = (*destruction, custodians.cleared.get(holder))
+                && clearance.namings >= self.namings
+            {
+                *destruction = Destruction::Confirmed { at: clearance.at };
+            }
+        }
+        self
+    }
 }
 
 fn not_erased() -> Refusal {

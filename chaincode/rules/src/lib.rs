@@ -60,7 +60,7 @@ pub use calendar::{CalendarPeriod, Month, PeriodLength};
 pub use category::Category;
 pub use change::{Affairs, Change, Execution};
 pub use consent::{Consent, ConsentBook, ConsentState, Decider, Effect, Grantee, Scope, Terms};
-pub use custody::Custodians;
+pub use custody::{Clearance, Custodians};
 pub use delegation::{Delegation, DelegationState, Power};
 pub use emergency::{Docket, Emergency, EmergencyState, Finding};
 pub use entitlement::Grounds;

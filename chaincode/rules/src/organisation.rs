@@ -92,6 +92,11 @@ pub enum OrganisationAct {
         /// Which.
         custodians: BTreeSet<MspId>,
     },
+    /// The gateway of an organisation that is no custodian any more destroyed all its copies.
+    CopiesDestroyed {
+        /// Of whose records.
+        publisher: MspId,
+    },
 }
 
 impl OrganisationKind {

@@ -161,6 +161,8 @@ refusal_codes! {
     LinkErased 409 "link-erased"
     /// The organisation is no custodian of the publisher.
     NotACustodian 403 "not-a-custodian"
+    /// The organisation is a custodian of the publisher, and so keeps copies.
+    StillACustodian 409 "still-a-custodian"
     /// The link is not erased.
     LinkNotErased 409 "link-not-erased"
     /// What is to supersede the link is not another active link of the same patient and publisher.

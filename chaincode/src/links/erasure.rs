@@ -57,6 +57,10 @@ pub(super) async fn confirm_destruction(context: &mut Context, link: LinkId) -> 
 
 pub(super) async fn receipt(context: &Context, link: LinkId) -> Result<ErasureReceipt, Refusal> {
     let first = (load_link(&link), load_erasure_receipt(&link));
-    let (caller, (link, receipt), ()) = load_caller_with(context, first, |_, _| ()).await?;
-    decide_reading(&caller, link.as_ref(), receipt)
+    let (caller, (link, receipt), custodians) =
+        load_caller_with(context, first, |(link, _): &(Option<Link>, Option<ErasureReceipt>), _| {
+            link.as_ref().map(|link| load_custodians(&link.publisher))
+        })
+        .await?;
+    decide_reading(&caller, link.as_ref(), receipt, custodians.flatten().as_ref())
 }

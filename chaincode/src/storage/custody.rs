@@ -1,5 +1,5 @@
 use fabric_contract::Context;
-use healthchain_rules::custody::MayNameCustodians;
+use healthchain_rules::custody::{MayConfirmClearance, MayNameCustodians};
 use healthchain_rules::{Custodians, MspId, Refusal};
 
 use super::{Load, key, put};
@@ -14,5 +14,17 @@ pub(crate) fn save_custodians(
     custodians: &Custodians,
     _: MayNameCustodians,
 ) -> Result<(), Refusal> {
+    save(context, custodians)
+}
+
+pub(crate) fn save_cleared(
+    context: &mut Context,
+    custodians: &Custodians,
+    _: MayConfirmClearance,
+) -> Result<(), Refusal> {
+    save(context, custodians)
+}
+
+fn save(context: &mut Context, custodians: &Custodians) -> Result<(), Refusal> {
     put(context, key::custodians(&custodians.organisation), custodians)
 }

@@ -149,3 +149,51 @@ async fn the_receipt_of_an_erasure_names_the_custodians_and_says_what_each_confi
     assert!(matches!(complete.content, Destruction::Confirmed { .. }));
     assert_eq!(complete.copies, confirmed.copies);
 }
+
+#[tokio::test]
+async fn whoever_was_struck_off_is_on_later_receipts_until_its_gateway_says_that_all_copies_are_destroyed() {
+    let consortium = Consortium::new().await;
+    for link in ["l1", "l2", "l3"] {
+        consortium.publish(link, Category::Summary).await;
+    }
+    let pam = consortium.person("pam").links();
+    let clinic = consortium.person("gateway-clinic");
+    let hospital = id("hospital");
+    assert_eq!(refused(clinic.organisations().confirm_copies_destroyed(&hospital).await), RefusalCode::NotACustodian);
+    consortium.name_custodian("clinic").await;
+    assert_eq!(refused(clinic.organisations().confirm_copies_destroyed(&hospital).await), RefusalCode::StillACustodian);
+    pam.erase(&erasure("l1")).await.unwrap();
+
+    consortium.name_custodian("payer").await;
+    let receipt = pam.erase(&erasure("l2")).await.unwrap();
+    assert_eq!(receipt.copies, [(id("clinic"), Destruction::Ordered), (id("payer"), Destruction::Ordered)].into());
+    assert_eq!(clinic.links().erasure_receipt(&id("l2")).await.unwrap(), receipt);
+    for (who, expected) in [
+        ("clara", RefusalCode::NotPermitted),
+        ("admin-clinic", RefusalCode::NotPermitted),
+        ("gateway-payer", RefusalCode::StillACustodian),
+        ("gateway-hospital", RefusalCode::NotACustodian),
+    ] {
+        let said = consortium.person(who).organisations().confirm_copies_destroyed(&hospital).await;
+        assert_eq!(refused(said), expected, "{who}");
+    }
+    assert_eq!(clinic.status_of("Organisations:confirmCopiesDestroyed", json!("a b")).await, 400);
+
+    let cleared = clinic.organisations().confirm_copies_destroyed(&hospital).await.unwrap();
+    assert_eq!(clinic.organisations().confirm_copies_destroyed(&hospital).await.unwrap(), cleared, "repeated");
+    let at = cleared.cleared[&id::<MspId>("clinic")].at;
+    let seen = consortium.person("phil").organisations().custodians(&hospital).await.unwrap();
+    assert_eq!((seen, cleared.former.len()), (cleared.clone(), 0));
+    for (link, reader) in [("l1", "alice"), ("l2", "gateway-clinic"), ("l2", "pam")] {
+        let receipt = consortium.person(reader).links().erasure_receipt(&id(link)).await.unwrap();
+        assert_eq!(receipt.copies[&id::<MspId>("clinic")], Destruction::Confirmed { at }, "{link}");
+    }
+    let later = pam.erase(&erasure("l3")).await.unwrap();
+    assert_eq!(later.copies, [(id("payer"), Destruction::Ordered)].into());
+
+    consortium.name_custodian("clinic").await;
+    let entries = consortium.person("admin-hospital").organisations().custodians(&hospital).await.unwrap();
+    assert_eq!(entries.former, [id("payer")].into());
+    let receipt = pam.erasure_receipt(&id("l1")).await.unwrap();
+    assert_eq!(receipt.copies[&id::<MspId>("clinic")], Destruction::Confirmed { at }, "said is said");
+}

@@ -114,6 +114,12 @@ async fn records_are_read_from_a_custodians_copies_while_their_publisher_is_down
     })
     .await;
     assert!(originals.iter().all(|original| original.exists()));
+    until("the ledger to hear that the copies are destroyed", || async {
+        let seen = hospital.get("/v1/organisations/HospitalMSP/custodians").await.json();
+        let is_heard = seen["former"].is_null() && seen["cleared"]["ClinicMSP"].is_object();
+        if is_heard { Ok(()) } else { Err(seen.to_string()) }
+    })
+    .await;
 }
 
 async fn a_copy_that_an_outage_delayed_is_made_and_goes_when_its_record_is_erased(world: &Arc<World>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::support::*;
-use healthchain_rules::custody::{MayNameCustodians, decide_copying, decide_giving, decide_naming};
+use healthchain_rules::custody::{MayNameCustodians, decide_clearance, decide_copying, decide_giving, decide_naming};
 use healthchain_rules::opening::decide_reading;
 use healthchain_rules::*;
 
@@ -16,7 +16,7 @@ fn payer() -> Organisation {
 }
 
 fn named(custodians: &[&str]) -> Custodians {
-    Custodians { organisation: id("hospital"), custodians: custodians.iter().map(|name| id(name)).collect() }
+    Custodians::of(id("hospital"), custodians.iter().map(|name| id(name)).collect())
 }
 
 fn left(organisation: Organisation) -> Organisation {
@@ -40,8 +40,64 @@ fn an_administrator_names_custodians_in_place_of_the_former_ones() {
         (Some(named(&["clinic"])), named(&[])),
     ] {
         let Ok(Outcome::Decided(decided, _)) = name(&adam(), existing, wanted.clone()) else { panic!("not new") };
-        assert_eq!(decided, wanted);
+        assert_eq!((decided.custodians, decided.namings), (wanted.custodians, 1));
     }
+}
+
+/// The hospital's custodians after these were named, one list after the other.
+fn after(lists: &[&[&str]], mut existing: Custodians) -> Custodians {
+    for list in lists {
+        let Ok(Outcome::Decided(decided, _)) = name(&adam(), Some(existing), named(list)) else { panic!("not new") };
+        existing = decided;
+    }
+    existing
+}
+
+fn clear(
+    caller: &Caller,
+    existing: &Custodians,
+) -> Result<Outcome<Custodians, healthchain_rules::custody::MayConfirmClearance>, Refusal> {
+    decide_clearance(caller, &id("hospital"), Some(existing.clone()), at(9))
+}
+
+#[test]
+fn whoever_is_struck_off_stays_on_the_list_of_former_custodians_until_its_gateway_has_destroyed_its_copies() {
+    let former = after(&[&["clinic", "payer"], &["payer"], &[]], named(&[]));
+    assert_eq!((&former.former, former.namings), (&[id("clinic"), id("payer")].into(), 3));
+    assert_eq!(former.holders().collect::<Vec<_>>(), [&id::<MspId>("clinic"), &id("payer")]);
+
+    let Ok(Outcome::Decided(cleared, _)) = clear(&Caller::Custodian(clinic()), &former) else { panic!("refused") };
+    assert_eq!(cleared.former, [id("payer")].into());
+    assert_eq!(cleared.cleared, [(id("clinic"), Clearance { at: at(9), namings: 3 })].into());
+    let again = clear(&Caller::Custodian(clinic()), &cleared);
+    assert_eq!(again, Ok(Outcome::Repeated(cleared.clone())));
+
+    let named_again = after(&[&["clinic"]], cleared.clone());
+    assert_eq!((&named_again.former, &named_again.cleared), (&cleared.former, &cleared.cleared));
+    assert_eq!(after(&[&["payer"]], former).former, [id("clinic")].into(), "named again before it said anything");
+}
+
+#[test]
+fn only_the_gateway_of_a_former_custodian_says_that_its_copies_are_destroyed() {
+    let former = after(&[&["clinic", "payer"], &["payer"]], named(&[]));
+    let refused = |caller: &Caller| code(clear(caller, &former));
+    assert_eq!(refused(&Caller::Custodian(payer())), RefusalCode::StillACustodian);
+    for stranger in [hospital(), home(Role::Pharmacist)] {
+        assert_eq!(refused(&Caller::Custodian(stranger)), RefusalCode::NotACustodian);
+    }
+    for member in [adam(), alice(), caller_of(clinic(), "cleo", Role::Administrator)] {
+        assert_eq!(refused(&member), RefusalCode::NotPermitted, "{member:?}");
+    }
+    assert_eq!(refused(&Caller::Custodian(left(clinic()))), RefusalCode::OrganisationNotActive);
+    let never = decide_clearance(&Caller::Custodian(clinic()), &id("hospital"), None, NOW);
+    assert_eq!(code(never), RefusalCode::NotACustodian);
+}
+
+#[test]
+fn a_former_custodian_is_given_nothing() {
+    let former = after(&[&["clinic"], &[]], named(&[]));
+    assert_eq!(code(copy(&Caller::Custodian(clinic()), Some(&former), &hospital())), RefusalCode::UnknownLink);
+    assert_eq!(code(copy(&Caller::Custodian(hospital()), Some(&former), &clinic())), RefusalCode::NotACustodian);
 }
 
 #[test]

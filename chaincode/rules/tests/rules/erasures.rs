@@ -39,7 +39,7 @@ fn the_receipt_says_what_was_destroyed_by_whom_and_what_stays() {
     let first = there().current;
     let current = Version { number: 2, content: Content { hash: hash("second"), ..content() }, ..first.clone() };
     let amended = Link { current, ..there() };
-    let custodians = Some(Custodians { organisation: id("hospital"), custodians: [id("clinic"), id("payer")].into() });
+    let custodians = Some(Custodians::of(id("hospital"), [id("clinic"), id("payer")].into()));
     let amendments = [id("a")].into();
     let state = ErasureState { existing: None, former: &[first], envelopes: 7, amendments, custodians };
     let erased = decide_erasure(&pam(), amended.clone(), state, id("asked for by court"), NOW);
@@ -62,6 +62,7 @@ fn the_receipt_says_what_was_destroyed_by_whom_and_what_stays() {
         stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
         content: Destruction::Ordered,
         copies: [(id("clinic"), Destruction::Ordered), (id("payer"), Destruction::Ordered)].into(),
+        namings: 0,
     };
     assert_eq!(receipt, expected);
 }
@@ -86,9 +87,89 @@ fn each_custodian_that_the_receipt_names_reads_it_and_confirms_for_itself() {
 
     assert_eq!(code(confirm(&Caller::Custodian(home(Role::Pharmacist)), &receipt)), RefusalCode::UnknownLink);
     assert_eq!(code(confirm(&caller_of(clinic(), "pat", Role::PrivacyOfficer), &receipt)), RefusalCode::NotPermitted);
-    assert_eq!(decide_reading(&keeper, Some(&link), Some(receipt.clone())), Ok(receipt.clone()));
+    assert_eq!(decide_reading(&keeper, Some(&link), Some(receipt.clone()), None), Ok(receipt.clone()));
     let member = caller_of(clinic(), "pat", Role::PrivacyOfficer);
-    assert_eq!(code(decide_reading(&member, Some(&link), Some(receipt))), RefusalCode::UnknownLink);
+    assert_eq!(code(decide_reading(&member, Some(&link), Some(receipt), None)), RefusalCode::UnknownLink);
+}
+
+/// An erasure when the clinic had been struck off and had not said that it destroyed its copies, at the third naming.
+fn erased_with_a_former_custodian() -> (Link, ErasureReceipt, Custodians) {
+    let custodians = Custodians {
+        former: [id("clinic")].into(),
+        namings: 3,
+        ..Custodians::of(id("hospital"), [id("payer")].into())
+    };
+    let (amendments, named) = (BTreeSet::new(), Some(custodians.clone()));
+    let state = ErasureState { existing: None, former: &[], envelopes: 3, amendments, custodians: named };
+    let outcome = decide_erasure(&pam(), there(), state, id("asked for by court"), NOW);
+    let Ok(Outcome::Decided((link, receipt), _)) = outcome else { panic!("refused") };
+    (link, receipt, custodians)
+}
+
+#[test]
+fn whoever_was_struck_off_and_may_still_hold_a_copy_is_on_the_receipt_and_confirms_as_custodians_do() {
+    let (link, receipt, _) = erased_with_a_former_custodian();
+    let ordered = [(id("clinic"), Destruction::Ordered), (id("payer"), Destruction::Ordered)];
+    assert_eq!((&receipt.copies, receipt.namings), (&ordered.into(), 3));
+    let confirmed = decide_confirmation(&Caller::Custodian(clinic()), Some(link.clone()), Some(receipt.clone()), at(9));
+    let Ok(Outcome::Decided(confirmed, _)) = confirmed else { panic!("refused") };
+    assert_eq!(confirmed.copies[&id::<MspId>("clinic")], Destruction::Confirmed { at: at(9) });
+    assert_eq!(confirmed.copies[&id::<MspId>("payer")], Destruction::Ordered);
+
+    // Another publisher's custodians have nothing to do with it.
+    let others = Custodians::of(id("clinic"), [id("payer")].into());
+    let state = ErasureState {
+        existing: None,
+        former: &[],
+        envelopes: 3,
+        amendments: BTreeSet::new(),
+        custodians: Some(others),
+    };
+    let outcome = decide_erasure(&pam(), there(), state, id("asked for by court"), NOW);
+    let Ok(Outcome::Decided((_, receipt), _)) = outcome else { panic!("refused") };
+    assert!(receipt.copies.is_empty());
+}
+
+/// What came first is told by how often custodians had been named, never by the clocks of two organisations.
+#[test]
+fn a_word_for_all_copies_is_on_the_receipts_that_waited_for_it_and_on_no_later_ones() {
+    let (link, receipt, custodians) = erased_with_a_former_custodian();
+    let cleared = |namings, time| Custodians {
+        cleared: [(id("clinic"), Clearance { at: time, namings })].into(),
+        ..custodians.clone()
+    };
+    let read = |custodians: &Custodians| {
+        decide_reading(&alice(), Some(&link), Some(receipt.clone()), Some(custodians)).unwrap().copies
+    };
+    let long_ago = LedgerTime::from_milliseconds(1);
+    for time in [long_ago, at(9)] {
+        for namings in [3, 7] {
+            let copies = [(id("clinic"), Destruction::Confirmed { at: time }), (id("payer"), Destruction::Ordered)];
+            assert_eq!(read(&cleared(namings, time)), copies.into());
+        }
+        // It was cleared before, and named again.
+        assert_eq!(read(&cleared(2, time)), receipt.copies);
+    }
+    assert_eq!(read(&custodians), receipt.copies);
+    assert_eq!(read(&Custodians { organisation: id("payer"), ..cleared(3, NOW) }), receipt.copies);
+
+    let repeated = ErasureState {
+        existing: Some(receipt.clone()),
+        former: &[],
+        envelopes: 0,
+        amendments: BTreeSet::new(),
+        custodians: Some(cleared(3, NOW)),
+    };
+    let outcome = decide_erasure(&pam(), link.clone(), repeated, id("asked for by court"), at(9));
+    let Ok(Outcome::Repeated((_, told))) = outcome else { panic!("not repeated") };
+    assert_eq!(told.copies, read(&cleared(3, NOW)));
+
+    // Its own word for this link, which came earlier, stands.
+    let gone = Destruction::Confirmed { at: at(5) };
+    let copies = [(id("clinic"), gone), (id("payer"), Destruction::Ordered)].into();
+    let confirmed = ErasureReceipt { copies, ..receipt.clone() };
+    let told = decide_reading(&alice(), Some(&link), Some(confirmed.clone()), Some(&cleared(3, at(9))));
+    assert_eq!(told, Ok(confirmed));
 }
 
 #[test]
@@ -181,7 +262,7 @@ fn the_publishers_gateway_confirms_once_that_the_content_is_gone() {
 fn the_receipt_is_for_the_patient_and_the_publisher() {
     let (link, receipt) = erased();
     let read =
-        |caller: &Caller, receipt: Option<&ErasureReceipt>| decide_reading(caller, Some(&link), receipt.cloned());
+        |caller: &Caller, receipt: Option<&ErasureReceipt>| decide_reading(caller, Some(&link), receipt.cloned(), None);
     for reader in [alice(), pam(), caller("carol", Role::Clinician), Caller::Custodian(hospital())] {
         assert_eq!(read(&reader, Some(&receipt)), Ok(receipt.clone()), "{reader:?}");
     }
@@ -191,5 +272,5 @@ fn the_receipt_is_for_the_patient_and_the_publisher() {
     assert_eq!(code(read(&Caller::Custodian(clinic()), Some(&receipt))), RefusalCode::UnknownLink);
     assert_eq!(code(read(&suspended(alice()), Some(&receipt))), RefusalCode::MemberSuspended);
     assert_eq!(code(read(&alice(), None)), RefusalCode::LinkNotErased);
-    assert_eq!(code(decide_reading(&alice(), None, None)), RefusalCode::UnknownLink);
+    assert_eq!(code(decide_reading(&alice(), None, None, None)), RefusalCode::UnknownLink);
 }

@@ -30,6 +30,7 @@ fn what_is_stored_is_read_back_as_it_was() {
     survives::<Organisation>(&samples["organisation founded"]);
     survives::<Organisation>(&samples["organisation left"]);
     survives::<Custodians>(&samples["custodians"]);
+    survives::<Custodians>(&samples["custodians and former ones"]);
     survives::<Member>(&samples["member"]);
     survives::<Member>(&samples["member suspended"]);
     survives::<Member>(&samples["member retired"]);
@@ -151,7 +152,13 @@ fn samples() -> Value {
     let mut samples = json!({
         "organisation": hospital(),
         "organisation founded": Organisation { state: OrganisationState::Founded, ..hospital() },
-        "custodians": Custodians { organisation: id("hospital"), custodians: [id("clinic")].into() },
+        "custodians": Custodians::of(id("hospital"), [id("clinic")].into()),
+        "custodians and former ones": Custodians {
+            former: [id("payer")].into(),
+            namings: 3,
+            cleared: [(id("pharmacy"), Clearance { at: NOW, namings: 2 })].into(),
+            ..Custodians::of(id("hospital"), [id("clinic")].into())
+        },
         "organisation left": Organisation { state: OrganisationState::Left { at: NOW }, ..hospital() },
         "member": member_of(&hospital(), "carol", Role::Clinician),
         "member suspended": suspended.member,
@@ -247,6 +254,7 @@ fn samples() -> Value {
             stays: vec![Remains::SealedEnvelopesInBlocks, Remains::AuditTrail, Remains::IdentifiersAndHashes],
             content: Destruction::Confirmed { at: NOW },
             copies: [(id("clinic"), Destruction::Ordered)].into(),
+            namings: 0,
         },
         "amendment": amendment,
         "amendment activated": Amendment { state: AmendmentState::Activated { at: NOW }, ..amendment.clone() },

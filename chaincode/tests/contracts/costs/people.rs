@@ -29,6 +29,10 @@ async fn call_organisations(costs: &Costs) {
     consortium.person("admin-clinic").organisations().enter(&consortium.entry("clinic")).await.unwrap();
     hospital.name_custodians(&named).await.unwrap();
     hospital.custodians(&id("hospital")).await.unwrap();
+    let nobody = NameCustodians { custodians: [].into(), ..named };
+    consortium.person("admin-hospital").organisations().name_custodians(&nobody).await.unwrap();
+    let clinic = OrganisationsClient::new(costs.of(&consortium, "gateway-clinic"));
+    clinic.confirm_copies_destroyed(&id("hospital")).await.unwrap();
 }
 
 async fn call_members(costs: &Costs) {

@@ -21,6 +21,7 @@ const NOT_PASSED_ON: &[(&str, &str)] = &[
     ("Links:toReseal", "asked by the publisher's gateway"),
     ("Links:reseal", "done by the publisher's gateway"),
     ("Links:confirmDestruction", "done by the gateways of a publisher and its custodians, once the content is gone"),
+    ("Organisations:confirmCopiesDestroyed", "done by the gateway of whoever was struck off, once all copies are gone"),
     ("Amendments:propose", "by hand, POST /v1/links/{link}/amendments: the gateway encrypts, stores and seals"),
     ("Audit:known", "asked by the gateway before it tells a member of events"),
     ("Organisations:bootstrap", "done once, by the program that makes the network"),
