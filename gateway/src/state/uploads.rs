@@ -201,6 +201,12 @@ pub async fn names(state: &State, id: &UploadId) -> Result<Vec<String>, StateErr
     query.fetch_all(state.pool()).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// The names of what was stored for an upload and is no part of it.
+pub async fn loose_of(state: &State, id: &UploadId) -> Result<Vec<String>, StateError> {
+    let query = sqlx::query("SELECT name FROM upload_pieces WHERE upload = $1 AND kept = 0").bind(id.as_str());
+    query.fetch_all(state.pool()).await?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// The names of what was stored before a time and is a part of no upload.
 pub async fn loose(state: &State, before: LedgerTime) -> Result<Vec<String>, StateError> {
     let query = sqlx::query("SELECT name FROM upload_pieces WHERE kept = 0 AND stored_at < $1 LIMIT 1000");

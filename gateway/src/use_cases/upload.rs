@@ -147,8 +147,14 @@ pub async fn append(gateway: &Gateway, member: &WalletMember, id: &UploadId, chu
     let (key, _) = open_secret(gateway, &upload).await?;
     let parts = parts(&key, &upload.id)?;
     let writer = new_name();
+    let of_others = uploads::loose_of(&gateway.state, id).await?;
     if offset != upload.received || !uploads::take_over(&gateway.state, id, offset, &writer).await? {
         return Err(at(gateway, member, id).await?);
+    }
+    // Whoever is overtaken may wait for more bytes, and notices late: what it stored would come on top of the quota meanwhile. It stays known
+    // until its writer, or the keeper, has seen that it is gone.
+    for name in of_others {
+        gateway.records.delete(&name).await?;
     }
     let mut intake =
         Intake { gateway, id, parts, writer, from: offset, to: offset, buffer: BytesMut::new(), stored: Vec::new() };

@@ -378,6 +378,51 @@ async fn one_member_has_so_many_uploads_and_bytes_under_way_and_not_more() {
     ward.begun(16).await;
 }
 
+/// Bytes with a checksum lie in the store before they count: whoever sends them again and again has no more of them there than once.
+#[tokio::test]
+async fn bytes_that_wait_for_their_checksum_take_no_room_beyond_the_quota() {
+    let mut ward = Ward::new().await;
+    let record = record(2 * PIECE + 7);
+    let quota = Quota { count: 1, bytes: record.len() as u64 };
+    let (twin, _) = limited(&ward, UploadLimits { quota, patience: Duration::from_secs(60) }).await;
+    ward.base = twin.at("");
+    let upload = ward.begun(record.len()).await;
+    problem(ward.begin(1).await, 409, "uploads-too-many").await;
+
+    // Each stays open behind its first pieces, and the next one takes over.
+    let mut under_way = Vec::new();
+    for _ in 0..4 {
+        let (go_on, waits) = tokio::sync::oneshot::channel::<()>();
+        let first = Bytes::copy_from_slice(&record[..2 * PIECE]);
+        let rest = Bytes::copy_from_slice(&record[2 * PIECE..]);
+        let rest = futures::stream::once(async move {
+            waits.await.unwrap();
+            Ok::<_, std::io::Error>(rest)
+        });
+        let body = Body::wrap_stream(futures::StreamExt::chain(futures::stream::iter([Ok(first)]), rest));
+        let patch = ward.patch(&upload, 0).header("upload-checksum", sum(&record)).body(body);
+        under_way.push((go_on, tokio::spawn(patch.send())));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(ward.stored(), 2, "of those who were overtaken nothing is left, though they still wait");
+    let (go_on, request) = under_way.pop().unwrap();
+    for (go_on, request) in under_way {
+        go_on.send(()).unwrap();
+        problem(request.await.unwrap().unwrap(), 409, "upload-elsewhere").await;
+    }
+    assert_eq!((ward.offset(&upload).await, ward.stored()), (0, 2), "nothing counts yet");
+    go_on.send(()).unwrap();
+    assert_eq!(request.await.unwrap().unwrap().status(), 204);
+    assert_eq!((ward.offset(&upload).await, ward.stored()), (record.len(), 3));
+    problem(ward.begin(1).await, 409, "uploads-too-many").await;
+
+    // Beyond what was announced nothing is stored, whatever the checksum says.
+    let beyond = [&record[..], b"+"].concat();
+    let patch = ward.patch(&upload, record.len()).header("upload-checksum", sum(&beyond)).body(beyond);
+    problem(patch.send().await.unwrap(), 413, "upload-beyond-length").await;
+    assert_eq!(ward.stored(), 3);
+}
+
 #[tokio::test]
 async fn publishing_an_upload_again_is_harmless_and_as_something_else_is_refused() {
     let ward = Ward::new().await;
