@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod command;
 pub mod folder;
+pub mod judge;
 pub mod key_store;
 pub mod renewal;
 

@@ -19,7 +19,8 @@ pub struct WalletConfiguration {
     /// Whether a key that lies in a file unencrypted is refused.
     #[serde(default)]
     pub require_encrypted: bool,
-    /// The organisation's MSP folder (`cacerts/`, `config.yaml`); identities that are imported or enrolled are judged by it.
+    /// The organisation's MSP folder (`cacerts/`, `config.yaml`); identities that are imported or enrolled, and renewed
+    /// certificates, are judged by it. `[fabric_ca]` needs it.
     #[serde(default)]
     pub msp: Option<PathBuf>,
     /// The token that holds keys of members, or of the gateway.

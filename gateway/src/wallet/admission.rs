@@ -1,12 +1,10 @@
 //! Taking a new identity into the wallet: from a PKCS#12 file, or from the organisation's Fabric CA.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fabric_client::ca::{CaClient, CaError, Wishes};
 use fabric_msp::issue::{create_folder, write_public};
-use fabric_msp::{Certificate, Msp, Msps, SigningIdentity, SoftwareSigner, certification_request};
-use fabric_protos::common::msp_role::MspRoleType;
+use fabric_msp::{Certificate, SigningIdentity, SoftwareSigner, certification_request};
 use healthchain_rules::MemberId;
 use openssl::ec::{Asn1Flag, EcGroup, EcKey};
 use openssl::nid::Nid;
@@ -14,6 +12,7 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::{Id, PKey, Private};
 
 use super::folder::{BOUND_CERTIFICATE, CERTIFICATE, KEY, KEY_NAMES};
+use super::judge::{Judge, JudgementError};
 use super::key_store::{KeyStore, KeyStoreError};
 use crate::configuration::{Configuration, ConfigurationError, read};
 
@@ -23,12 +22,9 @@ pub enum AdmissionError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] ConfigurationError),
-    /// The organisation's MSP folder is not configured.
-    #[error("[wallet] msp names no folder; without the organisation's MSP nobody can tell whose certificate it is")]
-    NoMsp,
-    /// The organisation's MSP folder cannot be used.
+    /// The organisation's MSP does not take the certificate.
     #[error(transparent)]
-    Msp(#[from] fabric_msp::MspError),
+    Judgement(#[from] JudgementError),
     /// The file is no PKCS#12.
     #[error("this is no PKCS#12 file")]
     NotPkcs12,
@@ -47,17 +43,6 @@ pub enum AdmissionError {
     /// Certificate and key do not belong together.
     #[error("certificate and private key do not belong together")]
     Mismatch,
-    /// The certificate is not of this organisation, or not a member's.
-    #[error("the certificate is not a member's of {msp_id}: {reason}")]
-    NotAMember {
-        /// The organisation.
-        msp_id: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The certificate is not good now.
-    #[error("the certificate has expired or is not valid yet")]
-    OutsideItsPeriod,
     /// The member is there, with another key.
     #[error(
         "this member is in the wallet with another key; the ledger knows members by their key, so change it there first and remove \
@@ -90,7 +75,7 @@ pub enum AdmissionError {
 
 /// Takes identities into an organisation's wallet.
 pub struct Admission {
-    msps: Msps,
+    judge: Judge,
     msp_id: String,
     wallet: PathBuf,
     store: KeyStore,
@@ -99,9 +84,8 @@ pub struct Admission {
 impl Admission {
     /// For the wallet and the MSP that a configuration names.
     pub fn new(configuration: &Configuration) -> Result<Self, AdmissionError> {
-        let folder = configuration.wallet.msp.as_ref().ok_or(AdmissionError::NoMsp)?;
         Ok(Self {
-            msps: Msps::new(vec![Msp::load(folder, &configuration.msp_id)?]),
+            judge: Judge::new(configuration)?,
             msp_id: configuration.msp_id.clone(),
             wallet: configuration.wallet.folder.clone(),
             store: KeyStore::open(&configuration.wallet)?,
@@ -120,7 +104,8 @@ impl Admission {
         let parsed = parsed.parse2(password).map_err(|_| AdmissionError::PasswordWrong)?;
         let key = parsed.pkey.ok_or(AdmissionError::Incomplete("private key"))?;
         let certificate = parsed.cert.ok_or(AdmissionError::Incomplete("certificate of that key"))?;
-        let certificate = Certificate::from_der(&certificate.to_der()?).map_err(|error| self.not_a_member(error))?;
+        let certificate =
+            Certificate::from_der(&certificate.to_der()?).map_err(|error| self.judge.not_a_member(error))?;
         self.admit(member, certificate, &key, bound)
     }
 
@@ -156,7 +141,7 @@ impl Admission {
         }
         let identity =
             SigningIdentity::from_key(&*self.msp_id, certificate, key.clone()).map_err(|_| AdmissionError::Mismatch)?;
-        self.judge(&identity)?;
+        self.judge.accept_person(&identity)?;
         self.check_binding(member, bound)?;
         let folder = self.folder(member);
         if is_there_with_another_key(&folder, identity.certificate())? {
@@ -173,20 +158,6 @@ impl Admission {
         Ok(identity.certificate().clone())
     }
 
-    /// Whether the organisation's MSP takes it for a client's or an administrator's, today.
-    fn judge(&self, identity: &SigningIdentity) -> Result<(), AdmissionError> {
-        let judged = self.msps.identify(identity.serialized()).map_err(|error| self.not_a_member(error))?;
-        if !judged.has_role(MspRoleType::Client) && !judged.has_role(MspRoleType::Admin) {
-            return Err(self.not_a_member("its organizational unit is neither client nor admin"));
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-        let certificate = identity.certificate();
-        if now < certificate.not_before() || now > certificate.not_after() {
-            return Err(AdmissionError::OutsideItsPeriod);
-        }
-        Ok(())
-    }
-
     fn check_binding(&self, member: &MemberId, bound: Option<&[u8]>) -> Result<(), AdmissionError> {
         match bound {
             Some(pem) => Certificate::from_pem(pem)
@@ -199,10 +170,6 @@ impl Admission {
 
     fn folder(&self, member: &MemberId) -> PathBuf {
         self.wallet.join(member.as_str())
-    }
-
-    fn not_a_member(&self, reason: impl ToString) -> AdmissionError {
-        AdmissionError::NotAMember { msp_id: self.msp_id.clone(), reason: reason.to_string() }
     }
 }
 

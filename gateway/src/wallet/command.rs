@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::Keys;
 use super::admission::{Admission, AdmissionError};
 use super::folder::{self, CERTIFICATE, ENCRYPTION_KEY, KEY, WalletError};
+use super::judge::Judge;
 use super::key_store::{KeyStore, KeyStoreError, without_line_end};
 use super::renewal::{self, RenewalError};
 use crate::configuration::{Configuration, ConfigurationError, FileOr, read};
@@ -164,7 +165,8 @@ async fn reenroll(configuration: &Configuration, member: Option<MemberId>) -> Re
         }
         None => (keys.own_signer(configuration)?, configuration.identity.certificate.clone()),
     };
-    let renewed = renewal::renew(&authority, &identity).await?;
+    let judge = Judge::new(configuration).map_err(RenewalError::from)?;
+    let renewed = renewal::renew(&authority, &judge, &identity).await?;
     write_public(&file, renewed.certificate().pem().as_bytes())?;
     Ok(format!("{} holds a new certificate for the same key", file.display()))
 }

@@ -13,6 +13,7 @@ use openssl::x509::{X509, X509Crl};
 
 use super::Keys;
 use super::folder::{self, CERTIFICATE, WalletError};
+use super::judge::{Judge, JudgementError};
 use super::key_store::KeyStore;
 use crate::configuration::{Configuration, ConfigurationError, FabricCaConfiguration, read};
 use crate::gateway::OwnSigner;
@@ -49,6 +50,9 @@ pub enum RenewalError {
     /// What the authority gave ends before the certificate that it replaces.
     #[error("the authority issued a certificate that ends before the old one")]
     EndsEarlier,
+    /// The organisation's MSP does not take what the authority gave.
+    #[error("what the authority issued is not taken: {0}")]
+    Judgement(#[from] JudgementError),
     /// The revocation list is not the members' authority's.
     #[error("the revocation list is not of the authority of [tls] member_root: {0}")]
     List(String),
@@ -57,6 +61,7 @@ pub enum RenewalError {
 /// Renews what the configuration names.
 pub struct Renewal {
     authority: CaClient,
+    judge: Judge,
     settings: FabricCaConfiguration,
     msp_id: String,
     wallet: PathBuf,
@@ -73,6 +78,7 @@ impl Renewal {
         let Some(settings) = configuration.fabric_ca.clone() else { return Ok(None) };
         Ok(Some(Self {
             authority: authority(&settings)?,
+            judge: Judge::new(configuration)?,
             settings,
             msp_id: configuration.msp_id.clone(),
             wallet: configuration.wallet.folder.clone(),
@@ -131,12 +137,12 @@ impl Renewal {
         let Keys::Here { signer, .. } = keys.map_err(|error| CaError::Setup(error.to_string()))?? else {
             return Err(RenewalError::KeyElsewhere);
         };
-        let renewed = renew(&self.authority, &signer).await?;
+        let renewed = renew(&self.authority, &self.judge, &signer).await?;
         Ok(write_public(&member.join(CERTIFICATE), renewed.certificate().pem().as_bytes())?)
     }
 
     async fn renew_own(&self) -> Result<(), RenewalError> {
-        let renewed = renew(&self.authority, &self.own.current()).await?;
+        let renewed = renew(&self.authority, &self.judge, &self.own.current()).await?;
         write_public(&self.own_certificate, renewed.certificate().pem().as_bytes())?;
         self.own.replace(renewed);
         Ok(())
@@ -152,8 +158,12 @@ pub fn authority(settings: &FabricCaConfiguration) -> Result<CaClient, RenewalEr
     Ok(CaClient::new(settings.url.as_str(), &read(&settings.tls_root)?, settings.name.clone())?)
 }
 
-/// Has a certificate renewed: the same key, name and role, and no earlier end.
-pub async fn renew(authority: &CaClient, identity: &SigningIdentity) -> Result<SigningIdentity, RenewalError> {
+/// Has a certificate renewed: the same key, name and role, no earlier end, and one that the organisation's MSP takes.
+pub async fn renew(
+    authority: &CaClient,
+    judge: &Judge,
+    identity: &SigningIdentity,
+) -> Result<SigningIdentity, RenewalError> {
     let (before, after) = (identity.certificate(), authority.reenroll(identity, &Wishes::default()).await?);
     if after.common_name() != before.common_name() || after.organizational_units() != before.organizational_units() {
         return Err(RenewalError::AnotherName);
@@ -161,7 +171,9 @@ pub async fn renew(authority: &CaClient, identity: &SigningIdentity) -> Result<S
     if after.not_after() < before.not_after() {
         return Err(RenewalError::EndsEarlier);
     }
-    identity.with_certificate(after).map_err(RenewalError::AnotherKey)
+    let renewed = identity.with_certificate(after).map_err(RenewalError::AnotherKey)?;
+    judge.accept(&renewed)?;
+    Ok(renewed)
 }
 
 /// Whether a certificate is in this last share of its lifetime.

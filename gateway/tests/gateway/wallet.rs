@@ -14,6 +14,7 @@ use healthchain_gateway::wallet::Wallet as _;
 use healthchain_gateway::wallet::admission::{Admission, AdmissionError};
 use healthchain_gateway::wallet::command::WalletCommand;
 use healthchain_gateway::wallet::folder::FolderWallet;
+use healthchain_gateway::wallet::judge::JudgementError;
 use healthchain_gateway::wallet::key_store::KeyStore;
 use healthchain_gateway::wallet::renewal::{Renewal, RenewalError};
 use healthchain_rules::MemberId;
@@ -190,9 +191,13 @@ async fn what_is_no_members_identity_of_this_organisation_is_not_imported() {
     assert!(matches!(import(&good, "wrong", Some(&bound)), AdmissionError::PasswordWrong));
     assert!(matches!(import(&good, "right", None), AdmissionError::NotBound));
     assert!(matches!(import(&good, "right", Some("no PEM")), AdmissionError::BoundCertificate(_)));
-    assert!(matches!(import(&expired, "right", Some(&bound)), AdmissionError::OutsideItsPeriod));
+    assert!(matches!(
+        import(&expired, "right", Some(&bound)),
+        AdmissionError::Judgement(JudgementError::OutsideItsPeriod)
+    ));
     for issued in [&peer, &no_unit, &stranger] {
-        assert!(matches!(import(issued, "right", Some(&bound)), AdmissionError::NotAMember { .. }));
+        let refused = import(issued, "right", Some(&bound));
+        assert!(matches!(refused, AdmissionError::Judgement(JudgementError::NotAMember { .. })), "{refused}");
     }
     let error = admission.import(&yang, b"no file", "right", Some(bound.as_bytes())).unwrap_err();
     assert!(matches!(error, AdmissionError::NotPkcs12));
@@ -318,6 +323,59 @@ async fn certificates_are_renewed_before_they_end_and_the_gateway_signs_under_it
     // The service did not issue this one, so it refuses, and what is there stays.
     assert_eq!(&held(&hospital, grey), hospital.grey.certificate());
     assert!(Renewal::new(&hospital.configuration("", ""), &KeyStore::default(), &own).unwrap().is_none());
+}
+
+/// The authority may not be the organisation's any more, or not that of all of it: with a certificate of another one nobody signs anything.
+#[tokio::test]
+async fn a_renewed_certificate_that_the_msp_does_not_take_leaves_the_old_one_in_its_place() {
+    let hospital = Hospital::new();
+    let service = Service::start(&hospital).await;
+    std::fs::write(hospital.file("secret"), service.register("dr-yang").await).unwrap();
+    let always = hospital.configuration("", &format!("{}renew_in_last = 1.0\n", service.section));
+    WalletCommand::Enroll {
+        member: "dr-yang".parse().unwrap(),
+        secret_file: Some(hospital.file("secret")),
+        tls_certificate: Some(hospital.file("bound.pem")),
+    }
+    .run(&always)
+    .await
+    .unwrap();
+    let (yang, gateway) = ("wallet/dr-yang/certificate.pem", "certificate.pem");
+    let own = OwnSigner::from(service.registrar.clone());
+    let before = (held(&hospital, yang), held(&hospital, gateway));
+    let renewal = Renewal::new(&always, &KeyStore::default(), &own).unwrap().unwrap();
+    let reenroll = || WalletCommand::Reenroll { member: Some("dr-yang".parse().unwrap()) }.run(&always);
+
+    let write = |authority: &Authority| {
+        std::fs::remove_dir_all(hospital.file("msp")).unwrap_or_default();
+        let content = MspFolder { authority, tls_authority: &hospital.tls, signer: None, revocation_lists: &[] };
+        write_msp_folder(hospital.file("msp"), &content).unwrap();
+    };
+    write(&Authority::create("root", "Hospital").unwrap());
+    let refused = reenroll().await.unwrap_err().to_string();
+    assert!(refused.contains("not a member's of HospitalMSP") && !refused.contains("yang"), "{refused}");
+    renewal.renew_due().await;
+    std::fs::remove_dir_all(hospital.file("msp")).unwrap();
+    renewal.renew_due().await;
+    assert!(reenroll().await.unwrap_err().to_string().contains("[wallet] msp"));
+    assert_eq!((held(&hospital, yang), held(&hospital, gateway)), before);
+    assert_eq!(own.current().certificate(), service.registrar.certificate());
+
+    write(&hospital.authority);
+    renewal.renew_due().await;
+    assert_ne!(held(&hospital, yang).serial(), before.0.serial());
+    assert_ne!(own.current().certificate().serial(), service.registrar.certificate().serial());
+}
+
+#[tokio::test]
+async fn nothing_is_renewed_where_no_msp_could_judge_it() {
+    let hospital = Hospital::new();
+    let service = Service::start(&hospital).await;
+    let mut configuration = hospital.configuration("", &service.section);
+    configuration.wallet.msp = None;
+    let own = OwnSigner::from(service.registrar.clone());
+    let refused = Renewal::new(&configuration, &KeyStore::default(), &own).err().unwrap();
+    assert!(matches!(refused, RenewalError::Judgement(JudgementError::NoMsp)), "{refused}");
 }
 
 #[tokio::test]
