@@ -88,6 +88,9 @@ pub enum Failure {
     /// The content is longer than that of the largest record that this gateway takes.
     #[error("the content is longer than this gateway takes: {0} bytes")]
     BeyondLimit(u64),
+    /// Contents that can only be opened whole take all the memory that there is for them.
+    #[error("too many large contents are opened whole at once")]
+    Crowded,
     /// The record, of so many bytes, has none of those that are wanted.
     #[error("the record has {0} bytes, and none of those that are wanted")]
     RangeNotSatisfiable(u64),

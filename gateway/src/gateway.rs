@@ -25,7 +25,8 @@ use crate::sealing::{DecryptionKey, EnvelopeContext};
 use crate::state::State;
 use crate::tls::Trust;
 use crate::use_cases::busy;
-use crate::use_cases::find_content::Absences;
+use crate::use_cases::find_content::{Absences, Suspects};
+use crate::use_cases::read_record::Wholes;
 use crate::use_cases::upload::UploadLimits;
 use crate::wallet::Wallet;
 use crate::webhooks::sender::Sender;
@@ -61,6 +62,10 @@ pub struct Gateway {
     pub contents: Arc<dyn Contents>,
     /// Whose gateways could not be reached a moment ago.
     pub absences: Arc<Absences>,
+    /// Which contents of the own store are to be looked at.
+    pub suspects: Arc<Suspects>,
+    /// Memory for contents that can only be opened whole.
+    pub wholes: Wholes,
     /// What is remembered beside the ledger.
     pub state: State,
     /// Requests that are carried through whether or not their callers still listen.

@@ -16,6 +16,7 @@ use healthchain_rules::erasure::ErasureAct;
 use healthchain_rules::link::LinkAct;
 use healthchain_rules::organisation::OrganisationAct;
 use healthchain_rules::{LedgerEvent, LedgerTime, MspId};
+use tokio::sync::Mutex;
 
 use crate::configuration::ReplicasConfiguration;
 use crate::content::parts::Place;
@@ -25,7 +26,10 @@ use crate::ledger::{Notice, Start};
 use crate::state::replicas::Replica;
 use crate::state::{checkpoint, records, replicas};
 use crate::use_cases::erase_records::erase_copies;
-use crate::use_cases::keep_replicas::{copy, destroy_copies, heal, is_custodian, is_outage, want};
+use crate::use_cases::keep_replicas::{
+    Custody, Mended, confirm_copies_destroyed, copy, custody_for, destroy_copies, destroy_copy, heal, is_outage, mend,
+    want,
+};
 use crate::use_cases::now;
 
 /// How patiently copies are kept.
@@ -57,9 +61,8 @@ pub async fn run(gateway: Arc<Gateway>, configuration: ReplicasConfiguration, pa
         Err(error) => return tracing::error!(%error, "[replicas] keep_for cannot be used"),
     };
     let keeper = Keeper { gateway: &gateway, max_bytes: configuration.max_bytes, pace };
-    let followed = join_all(keep_for.iter().map(|publisher| keeper.follow(publisher)));
-    let copied = join_all(keep_for.iter().map(|publisher| keeper.copy(publisher)));
-    tokio::join!(keeper.settle(&keep_for), followed, copied, keeper.check());
+    let kept = join_all(keep_for.iter().map(|publisher| keeper.keep(publisher)));
+    tokio::join!(keeper.settle(&keep_for), kept, keeper.check(), keeper.mend());
 }
 
 /// Under which name the checkpoint of a publisher's events is kept.
@@ -76,9 +79,15 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// Destroys copies for whom none are kept any more, and says who counts on this organisation in vain.
     async fn settle(&self, keep_for: &[MspId]) {
-        while let Err(failure) = self.settle_once(keep_for).await {
-            tracing::debug!(%failure, "whose copies are kept cannot be settled yet");
-            tokio::time::sleep(self.pace.longest_pause).await;
+        loop {
+            let pause = match self.settle_once(keep_for).await {
+                Ok(()) => self.pace.check,
+                Err(failure) => {
+                    tracing::debug!(%failure, "whose copies are kept cannot be settled yet");
+                    self.pace.longest_pause
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -90,26 +99,37 @@ impl Keeper<'_> {
             }
         }
         for other in OrganisationsClient::new(self.gateway.own_contract()).organisations().await? {
-            if !keep_for.contains(&other.msp_id) && is_custodian(self.gateway, &other.msp_id).await? {
-                tracing::warn!(
+            if keep_for.contains(&other.msp_id) {
+                continue;
+            }
+            match custody_for(self.gateway, &other.msp_id).await? {
+                Custody::Custodian => tracing::warn!(
                     publisher = %other.msp_id,
                     "this organisation is its custodian and keeps nothing for it; add it to [replicas] keep_for, or ask to be struck off"
-                );
+                ),
+                Custody::Former => self.leave(&other.msp_id, Custody::Former, &Mutex::default()).await?,
+                Custody::None => {}
             }
         }
         Ok(())
     }
 
-    async fn follow(&self, publisher: &MspId) {
+    /// Keeps a publisher's copies.
+    async fn keep(&self, publisher: &MspId) {
+        let copying = Mutex::default();
+        tokio::join!(self.follow(publisher, &copying), self.copy(publisher, &copying));
+    }
+
+    async fn follow(&self, publisher: &MspId, copying: &Mutex<()>) {
         loop {
-            if let Err(failure) = self.read_events(publisher).await {
+            if let Err(failure) = self.read_events(publisher, copying).await {
                 tracing::warn!(%publisher, %failure, "a publisher's events cannot be followed; it is tried again");
             }
             tokio::time::sleep(self.pace.pause).await;
         }
     }
 
-    async fn read_events(&self, publisher: &MspId) -> Result<(), Failure> {
+    async fn read_events(&self, publisher: &MspId, copying: &Mutex<()>) -> Result<(), Failure> {
         let Self { gateway, .. } = self;
         let (signer, reader) = (&gateway.organisation.signer.current(), reader(publisher));
         let read = checkpoint::load(&gateway.state, &reader).await?;
@@ -119,10 +139,9 @@ impl Keeper<'_> {
             tracing::warn!(%publisher, "the peer knows less than it once did; copies stay as they are until it has caught up");
             return Ok(());
         }
-        if !is_custodian(gateway, publisher).await? {
-            destroy_copies(gateway, publisher).await?;
-            // Whoever is named again begins again.
-            return Ok(checkpoint::forget(&gateway.state, &reader).await?);
+        match custody_for(gateway, publisher).await? {
+            Custody::Custodian => {}
+            custody => return self.leave(publisher, custody, copying).await,
         }
         let mut events = gateway.ledger.events(signer, read.map_or(Start::Block(0), Start::After));
         while let Some(notice) = events.next().await {
@@ -131,6 +150,46 @@ impl Keeper<'_> {
             checkpoint::save(&gateway.state, &reader, &notice.position).await?;
             if !is_settled {
                 return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Destroys what is kept for a publisher to whom this organisation is no custodian (any more), and says so, if the ledger waits for it.
+    async fn leave(&self, publisher: &MspId, custody: Custody, copying: &Mutex<()>) -> Result<(), Failure> {
+        let Self { gateway, .. } = self;
+        // What is on its way would come after the word.
+        let _copying = copying.lock().await;
+        destroy_copies(gateway, publisher).await?;
+        let reader = reader(publisher);
+        if custody == Custody::Former {
+            if checkpoint::load(&gateway.state, &reader).await?.is_none() {
+                self.destroy_what_may_be(publisher).await?;
+            }
+            confirm_copies_destroyed(gateway, publisher).await?;
+            tracing::info!(%publisher, "all copies are destroyed, and the ledger has heard it");
+        }
+        // Whoever is named again begins again.
+        Ok(checkpoint::forget(&gateway.state, &reader).await?)
+    }
+
+    /// Destroys every copy that there may be of a publisher's contents, by their names: a state that knows nothing may have been lost.
+    async fn destroy_what_may_be(&self, publisher: &MspId) -> Result<(), Failure> {
+        let Self { gateway, pace, .. } = self;
+        let signer = &gateway.organisation.signer.current();
+        let height = gateway.ledger.height(signer).await.map_err(Failure::Ledger)?;
+        let mut events = gateway.ledger.events(signer, Start::Block(0));
+        while let Ok(Some(notice)) = tokio::time::timeout(pace.longest_pause, events.next()).await {
+            let notice = notice.map_err(Failure::Ledger)?;
+            match notice.event.as_ref().map(|event| &event.entry.act) {
+                Some(
+                    Act::Link(LinkAct::LinkPublished { link, version, .. })
+                    | Act::Amendment(AmendmentAct::AmendmentActivated { link, version, .. }),
+                ) => destroy_copy(gateway, publisher, Place { link, version: *version }).await?,
+                _ => {}
+            }
+            if notice.position.block + 1 >= height {
+                break;
             }
         }
         Ok(())
@@ -158,11 +217,15 @@ impl Keeper<'_> {
     }
 
     /// Makes one copy after the other. While the publisher is down, it is asked now and then.
-    async fn copy(&self, publisher: &MspId) {
+    async fn copy(&self, publisher: &MspId, copying: &Mutex<()>) {
         let mut pause = self.pace.pause;
         let mut is_full = false;
         loop {
-            match self.copy_next(publisher, &mut is_full).await {
+            let copied = {
+                let _copying = copying.lock().await;
+                self.copy_next(publisher, &mut is_full).await
+            };
+            match copied {
                 Ok(true) => {
                     pause = self.pace.pause;
                     continue;
@@ -209,6 +272,32 @@ impl Keeper<'_> {
         Ok(replicas::postpone(&self.gateway.state, &due.name, LedgerTime::from_milliseconds(until)).await?)
     }
 
+    /// Looks at what somebody found missing or spoilt, and mends it.
+    async fn mend(&self) {
+        loop {
+            let (link, version) = self.gateway.suspects.next().await;
+            match mend(self.gateway, Place { link: &link, version }).await {
+                Ok(Mended::Whole) => continue,
+                Ok(Mended::From(custodian)) => {
+                    tracing::warn!(%link, version, %custodian, "a lost or spoilt record was brought back from a custodian");
+                    continue;
+                }
+                Ok(Mended::ToBeCopied) => {
+                    tracing::warn!(%link, version, "a copy is lost or spoilt; it is made again");
+                    continue;
+                }
+                Ok(Mended::Not) => {
+                    tracing::error!(%link, version, "a record is lost or spoilt, and no custodian gives it back");
+                }
+                Err(failure) => {
+                    tracing::warn!(%link, version, %failure, "a lost or spoilt record cannot be mended now");
+                }
+            }
+            // Whoever wants it next has it tried again.
+            tokio::time::sleep(self.pace.pause).await;
+        }
+    }
+
     /// Looks now and then whether everything is in the store that should be.
     async fn check(&self) {
         loop {
@@ -248,8 +337,10 @@ impl Keeper<'_> {
                     continue;
                 }
                 match heal(self.gateway, record).await {
-                    Ok(true) => tracing::warn!(link = record.link, "a lost record was brought back from a custodian"),
-                    Ok(false) => {
+                    Ok(Mended::From(custodian)) => {
+                        tracing::warn!(link = record.link, %custodian, "a lost record was brought back from a custodian")
+                    }
+                    Ok(_) => {
                         tracing::error!(link = record.link, "a record is lost, and no custodian gives it back")
                     }
                     Err(failure) if is_outage(&failure) => return Err(failure),

@@ -32,6 +32,7 @@ use crate::replicas::{self, Pace as CopyingPace};
 use crate::sealing::SealingError;
 use crate::state::{KeyError, State, StateError, StateKey, checkpoint, retention};
 use crate::tls::{OwnCertificate, TlsError, Trust};
+use crate::use_cases::read_record::Wholes;
 use crate::wallet::folder::{FolderWallet, WalletError};
 use crate::wallet::key_store::{KeyStore, KeyStoreError};
 use crate::wallet::renewal::{Renewal, RenewalError};
@@ -219,6 +220,8 @@ pub(crate) async fn assemble(
         records: Arc::new(configuration.records.open()?),
         contents: Arc::new(HttpsContents::load(configuration, own)?),
         absences: Arc::default(),
+        suspects: Arc::default(),
+        wholes: Wholes::default(),
         state,
         under_way: TaskTracker::new(),
         rates: Arc::new(Rates::new(&configuration.limits)),

@@ -145,6 +145,7 @@ impl PrescriptionMonitor {
             content: link.current.content,
             commitment: link.current.commitment,
             patience: gateway.patience.transfer,
+            wholes: gateway.wholes.clone(),
         };
         let record = reader.read(Place { link: id, version: link.current.number }, None).await?;
         let mut bytes = Vec::new();

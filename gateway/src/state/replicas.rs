@@ -67,7 +67,7 @@ pub async fn want(
 }
 
 /// A copy's name in the record store: the same whenever it is made again, so that none is left behind when the state is lost.
-fn name(publisher: &MspId, place: Place<'_>) -> String {
+pub fn name(publisher: &MspId, place: Place<'_>) -> String {
     let place = format!("{publisher}/{}/{}", place.link, place.version);
     hex::encode(openssl::sha::sha256(place.as_bytes()))
 }

@@ -45,7 +45,7 @@ pub async fn erase_copies(gateway: &Gateway, link: &LinkId) -> Result<(), Failur
         gateway.records.delete(&copy.name).await?;
     }
     let receipt = match links.erasure_receipt(link).await.map_err(Failure::from) {
-        // It is for custodians at the time of the erasure; whoever is one since never had a copy.
+        // It is for those who may have held copies then; whoever is named since never had one.
         Err(Failure::Refused(_)) => None,
         receipt => Some(receipt?),
     };
@@ -96,7 +96,7 @@ async fn destroy(gateway: &Gateway, hashes: BTreeSet<&str>) -> Result<(), Failur
 }
 
 /// SHA-256 of what is stored; none when it has gone in the meantime.
-async fn hash(gateway: &Gateway, name: &str) -> Result<Option<String>, Failure> {
+pub(super) async fn hash(gateway: &Gateway, name: &str) -> Result<Option<String>, Failure> {
     let mut bytes = match gateway.records.fetch(name, None).await {
         Err(crate::records::RecordsError::Lost) => return Ok(None),
         bytes => bytes?,

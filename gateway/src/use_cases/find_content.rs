@@ -1,6 +1,6 @@
 //! Where an encrypted content may be had: of its publisher, and, when that one is down or has lost it, of the publisher's custodians.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,9 +8,11 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_interface::{LinksClient, OrganisationsClient};
 use healthchain_rules::{LinkId, MspId, Opening, OrganisationState};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use url::Url;
 
+use super::read_record::OutgoingRecord;
 use super::serve_content::OPENING_AGE;
 use super::store_record::RecordBytes;
 use super::{distance, now};
@@ -45,6 +47,13 @@ pub(crate) enum Source {
 /// Which organisations could not be reached a moment ago.
 #[derive(Debug, Default)]
 pub struct Absences(Mutex<BTreeMap<MspId, Instant>>);
+
+/// Contents of the own store that somebody found missing, or other than they were published: they are to be looked at.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    noted: Mutex<BTreeSet<(LinkId, u32)>>,
+    more: Notify,
+}
 
 /// The places where an opened content may be had, one after the other.
 pub(crate) struct Places<'a> {
@@ -141,10 +150,13 @@ impl<'a> Places<'a> {
         {
             self.gateway.absences.note(holder);
         }
+        if matches!(source, Source::Own(..)) && is_of_the_store(&failure) {
+            self.gateway.suspects.note(self.place());
+        }
         let is_local = match &failure {
             Failure::Contents(ContentsError::Refused(..)) => !is_publisher,
-            Failure::Contents(_) | Failure::Tampered(_) | Failure::Records(RecordsError::Lost) => true,
-            _ => false,
+            Failure::Contents(_) => true,
+            failure => is_of_the_store(failure),
         };
         if !is_local {
             return Err(failure);
@@ -157,10 +169,46 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
+    /// A record on its way out. What turns out then to be spoilt in the own store is to be looked at.
+    pub(crate) fn watched(&self, source: &Source, record: OutgoingRecord) -> OutgoingRecord {
+        let Source::Own(..) = source else { return record };
+        let (suspects, link, version) =
+            (Arc::clone(&self.gateway.suspects), self.opening.link.clone(), self.opening.version);
+        let bytes = record.bytes.inspect_err(move |failure| {
+            if is_of_the_store(failure) {
+                suspects.note(Place { link: &link, version });
+            }
+        });
+        OutgoingRecord { bytes: bytes.boxed(), ..record }
+    }
+
+    fn place(&self) -> Place<'a> {
+        Place { link: &self.opening.link, version: self.opening.version }
+    }
+
     /// Why the content cannot be had.
     pub(crate) fn failure(self) -> Failure {
         let nobody = || ContentsError::Unreachable(self.opening.publisher.to_string(), "nobody was asked".to_owned());
         self.failure.unwrap_or_else(|| nobody().into())
+    }
+}
+
+impl Suspects {
+    /// Has a content looked at, once, however many find it so.
+    pub fn note(&self, place: Place<'_>) {
+        let content = (place.link.clone(), place.version);
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(content);
+        self.more.notify_one();
+    }
+
+    /// The next content that is to be looked at, as soon as there is one: link and version.
+    pub(crate) async fn next(&self) -> (LinkId, u32) {
+        loop {
+            if let Some(content) = self.noted.lock().unwrap_or_else(PoisonError::into_inner).pop_first() {
+                return content;
+            }
+            self.more.notified().await;
+        }
     }
 }
 
@@ -191,6 +239,11 @@ pub(crate) async fn url_at(
     };
     let url = Url::parse(gateway_url.as_str()).map_err(|_| unreachable("its address on the ledger is no URL"))?;
     Ok(content_url(url, link, version))
+}
+
+/// Whether a failure speaks of what lies in a store, or lies there no more.
+fn is_of_the_store(failure: &Failure) -> bool {
+    matches!(failure, Failure::Tampered(_) | Failure::Records(RecordsError::Lost))
 }
 
 pub(crate) fn late() -> String {

@@ -1,10 +1,12 @@
-//! Copying encrypted contents into the store: another organisation's as its custodian, and an own one back that the store has lost.
+//! Copying encrypted contents into the store: another organisation's as its custodian, and an own one back that the store has lost or
+//! spoilt.
 
 use futures::TryStreamExt as _;
 use healthchain_interface::{LinksClient, OrganisationsClient};
 use healthchain_rules::{Content, LinkId, MspId, RefusalCode};
 use openssl::sha::Sha256;
 
+use super::erase_records::hash;
 use super::find_content::Source;
 use super::now;
 use super::serve_content::own_name;
@@ -25,10 +27,39 @@ pub enum Copied {
     NotWanted,
 }
 
-/// Whether this organisation is a custodian of another one.
-pub async fn is_custodian(gateway: &Gateway, publisher: &MspId) -> Result<bool, Failure> {
+/// What this organisation is to a publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// Its custodian.
+    Custodian,
+    /// Struck off, and the ledger has not heard that the copies are destroyed.
+    Former,
+    /// Nothing, or not any more.
+    None,
+}
+
+/// What became of a content that somebody found missing or spoilt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mended {
+    /// It is as it was published.
+    Whole,
+    /// It was brought back from this custodian.
+    From(MspId),
+    /// It is a copy that is to be made again.
+    ToBeCopied,
+    /// No custodian gives it.
+    Not,
+}
+
+/// What the ledger says that this organisation is to a publisher.
+pub async fn custody_for(gateway: &Gateway, publisher: &MspId) -> Result<Custody, Failure> {
     let named = OrganisationsClient::new(gateway.own_contract()).custodians(publisher).await?;
-    Ok(named.custodians.contains(&gateway.organisation.msp_id))
+    let own = &gateway.organisation.msp_id;
+    Ok(match (named.custodians.contains(own), named.former.contains(own)) {
+        (true, _) => Custody::Custodian,
+        (false, true) => Custody::Former,
+        (false, false) => Custody::None,
+    })
 }
 
 /// Remembers that a version is to be copied, if it is the publisher's and the ledger lets it be.
@@ -76,46 +107,84 @@ pub async fn destroy_copies(gateway: &Gateway, publisher: &MspId) -> Result<(), 
         }
         tracing::info!(%publisher, copies = copies.len(), "copies are destroyed that are not to be kept any more");
         for copy in copies {
+            // Known for as long as it may be there: a store that fails is asked again.
+            gateway.records.delete(&copy.name).await?;
             replicas::forget(&gateway.state, &copy.name).await?;
+            // What was on its way while it was deleted may have come back.
             gateway.records.delete(&copy.name).await?;
         }
     }
 }
 
-/// Brings back a content of this organisation that its store has lost, from the first custodian that gives the right one. False when
-/// none does.
-pub async fn heal(gateway: &Gateway, lost: &Remembered) -> Result<bool, Failure> {
-    let Ok(link) = lost.link.parse::<LinkId>() else { return Ok(false) };
-    let place = Place { link: &link, version: lost.version };
+/// Destroys the copy of a version, though the state may know nothing of it.
+pub async fn destroy_copy(gateway: &Gateway, publisher: &MspId, place: Place<'_>) -> Result<(), Failure> {
+    Ok(gateway.records.delete(&replicas::name(publisher, place)).await?)
+}
+
+/// Says on the ledger that this organisation, which was struck off, has destroyed all copies of a publisher's contents.
+pub async fn confirm_copies_destroyed(gateway: &Gateway, publisher: &MspId) -> Result<(), Failure> {
+    OrganisationsClient::new(gateway.own_contract()).confirm_copies_destroyed(publisher).await?;
+    Ok(())
+}
+
+/// Brings back a content of this organisation that its store has lost.
+pub async fn heal(gateway: &Gateway, lost: &Remembered) -> Result<Mended, Failure> {
+    let Ok(link) = lost.link.parse::<LinkId>() else { return Ok(Mended::Not) };
+    bring_back(gateway, Place { link: &link, version: lost.version }, Some(&lost.name)).await
+}
+
+/// Looks at a content that somebody found missing or spoilt, and mends it: a copy is made again, an own content brought back. Whoever found
+/// it so may be wrong: a key or a commitment may not fit what lies in the store as it was published.
+pub async fn mend(gateway: &Gateway, place: Place<'_>) -> Result<Mended, Failure> {
+    let Some(copy) = replicas::kept(&gateway.state, place).await? else {
+        return bring_back(gateway, place, None).await;
+    };
+    if hash(gateway, &copy.name).await?.as_ref() == Some(&copy.content_hash) {
+        return Ok(Mended::Whole);
+    }
+    replicas::miss(&gateway.state, &copy.name).await?;
+    Ok(Mended::ToBeCopied)
+}
+
+/// Brings back a content of this organisation from the first custodian that gives the right one, if the store does not hold it.
+/// `expected` is the name in the store, where it is known.
+async fn bring_back(gateway: &Gateway, place: Place<'_>, expected: Option<&str>) -> Result<Mended, Failure> {
     let own = &gateway.organisation.msp_id;
     let custodians = OrganisationsClient::new(gateway.own_contract()).custodians(own).await?.custodians;
     if custodians.is_empty() {
-        return Ok(false);
+        return Ok(Mended::Not);
     }
-    let category = LinksClient::new(gateway.own_contract()).link(&link).await?.category;
-    if own_name(gateway, place, category).await? != lost.name {
-        return Ok(false);
+    let category = LinksClient::new(gateway.own_contract()).link(place.link).await?.category;
+    let name = own_name(gateway, place, category).await?;
+    if expected.is_some_and(|expected| expected != name) {
+        return Ok(Mended::Not);
     }
+    let held = hash(gateway, &name).await?;
     for custodian in &custodians {
         let content = match replicable(gateway, custodian, place).await {
             Err(Failure::Refused(_)) => continue,
             content => content?,
         };
+        if held.as_deref() == Some(content.hash.as_str()) {
+            return Ok(Mended::Whole);
+        }
         let source = Source::at(gateway, custodian, place, None).await?;
-        match store(gateway, &source, &content, &lost.name).await {
+        match store(gateway, &source, &content, &name).await {
             Ok(()) => {
-                let Err(Failure::Refused(_)) = replicable(gateway, custodian, place).await else { return Ok(true) };
+                let Err(Failure::Refused(_)) = replicable(gateway, custodian, place).await else {
+                    return Ok(Mended::From(custodian.clone()));
+                };
                 // Erased while it was on its way.
-                gateway.records.delete(&lost.name).await?;
-                return Ok(false);
+                gateway.records.delete(&name).await?;
+                return Ok(Mended::Not);
             }
             Err(failure @ (Failure::Contents(_) | Failure::Tampered(_))) => {
-                tracing::warn!(%custodian, %link, %failure, "a lost content cannot be had of this custodian");
+                tracing::warn!(%custodian, link = %place.link, %failure, "a lost content cannot be had of this custodian");
             }
             Err(failure) => return Err(failure),
         }
     }
-    Ok(false)
+    Ok(Mended::Not)
 }
 
 /// What may be copied between this organisation and the other one.

@@ -163,9 +163,10 @@ async fn carry_out(
                 content: content.clone(),
                 commitment: commitment.clone(),
                 patience: gateway.patience.transfer,
+                wholes: gateway.wholes.clone(),
             };
             match reader.read(place, wanted).await {
-                Ok(record) => return Ok(record),
+                Ok(record) => return Ok(places.watched(&source, record)),
                 Err(failure) => places.failed(&source, failure)?,
             }
         }

@@ -5,6 +5,7 @@
 //! the one published; a transfer that fails breaks off, visibly short of the length that was announced.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,17 +15,37 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_rules::{Commitment, Content};
 use openssl::sha::Sha256;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::busy;
 use super::find_content::{Source, late};
 use super::store_record::RecordBytes;
 use crate::content::parts::{Layout, PART_BYTES, Parts, Place};
-use crate::content::{Committing, ContentKey, content_hash};
+use crate::content::{Committing, ContentKey, content_bytes_at_most, content_hash};
 use crate::contents::ContentsError;
 use crate::failure::Failure;
 
 /// Longest content that is one JWE, and so held in memory: of the largest record that earlier releases took.
 const WHOLE_BYTES: u64 = 140 << 20;
+/// What memory for them is counted in.
+const ROOM_UNIT: u64 = 1 << 20;
+/// How long a content waits for room.
+const ROOM_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Memory for contents that can only be opened whole and are longer than a part: for their ciphertexts, and as much again while they are
+/// opened. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Wholes {
+    room: Arc<Semaphore>,
+    units: u32,
+    patience: Duration,
+}
+
+/// Plain bytes with the room that they take.
+struct Held {
+    bytes: Vec<u8>,
+    room: Option<OwnedSemaphorePermit>,
+}
 
 /// A record, or a range of it, on its way out.
 pub struct OutgoingRecord {
@@ -61,6 +82,58 @@ pub(crate) struct Reader {
     pub(crate) commitment: Commitment,
     /// How long a part may take to arrive.
     pub(crate) patience: Duration,
+    /// Where it has to be opened whole.
+    pub(crate) wholes: Wholes,
+}
+
+impl Wholes {
+    /// Room for ciphertexts of so many bytes at once; others wait this long.
+    pub fn new(bytes: u64, patience: Duration) -> Self {
+        let units = units(bytes);
+        Self { room: Arc::new(Semaphore::new(units as usize)), units, patience }
+    }
+
+    /// Room for a content of this length; what is no longer than a part needs none.
+    async fn take(&self, length: u64) -> Result<Option<OwnedSemaphorePermit>, Failure> {
+        if length <= content_bytes_at_most(PART_BYTES) {
+            return Ok(None);
+        }
+        let room = Arc::clone(&self.room).acquire_many_owned(units(length).min(self.units));
+        match tokio::time::timeout(self.patience, room).await {
+            Ok(Ok(room)) => Ok(Some(room)),
+            _ => Err(Failure::Crowded),
+        }
+    }
+}
+
+impl Default for Wholes {
+    /// Two of the longest.
+    fn default() -> Self {
+        Self::new(2 * WHOLE_BYTES, ROOM_PATIENCE)
+    }
+}
+
+impl Held {
+    /// These of the bytes; the rest gives up its room.
+    fn cut(mut self, range: Range<u64>) -> Self {
+        if range == (0..self.bytes.len() as u64) {
+            return self;
+        }
+        let bytes = self.bytes[range.start as usize..range.end as usize].to_vec();
+        let needed = units(bytes.len() as u64) as usize;
+        let room = self.room.take().and_then(|mut room| room.split(needed.min(room.num_permits())));
+        Self { bytes, room: room }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX)
 }
 
 impl Wanted {
@@ -147,11 +220,12 @@ impl Reader {
         if self.content.length > WHOLE_BYTES {
             return Err(Failure::BeyondLimit(self.content.length));
         }
+        let room = self.wholes.take(self.content.length).await?;
         // At most the limit above, which the ledger's length is within.
         let encrypted = incoming.take(self.content.length as usize).await?;
         incoming.require_end().await?;
         let (key, hash, commitment) = (self.key.clone(), self.content.hash.clone(), self.commitment.clone());
-        let record = busy(move || {
+        busy(move || {
             if content_hash(&encrypted) != hash.as_str() {
                 return Err(Failure::Tampered("SHA-256"));
             }
@@ -160,15 +234,14 @@ impl Reader {
             if key.commitment(&record)? != commitment.as_str() {
                 return Err(Failure::Tampered("commitment"));
             }
-            Ok(Bytes::from(record))
+            let (length, digest) = (record.len() as u64, Some(openssl::sha::sha256(&record)));
+            let range = range_of(length, wanted)?;
+            // A range takes no more memory than it is long, however slowly its reader takes it.
+            let held = Held { bytes: record, room: room }.cut(range.clone());
+            let bytes = futures::stream::once(std::future::ready(Ok(Bytes::from_owner(held)))).boxed();
+            Ok(OutgoingRecord { length, range, digest, bytes })
         })
-        .await?;
-        let length = record.len() as u64;
-        let range = range_of(length, wanted)?;
-        let digest = Some(openssl::sha::sha256(&record));
-        let bytes = record.slice(range.start as usize..range.end as usize);
-        let bytes = futures::stream::once(std::future::ready(Ok(bytes))).boxed();
-        Ok(OutgoingRecord { length, range, digest, bytes })
+        .await
     }
 
     async fn incoming(&self, range: Option<Range<u64>>) -> Result<Incoming, Failure> {
@@ -326,7 +399,96 @@ impl OutgoingRecord {
 
 #[cfg(test)]
 mod tests {
+    use healthchain_rules::LinkId;
+
     use super::*;
+    use crate::records::object_store::ObjectRecords;
+    use crate::records::{Records as _, new_name};
+
+    /// A record of three megabytes that is one JWE, as no gateway publishes it any more, and what reads it.
+    struct Whole {
+        _folder: tempfile::TempDir,
+        source: Source,
+        key: ContentKey,
+        content: Content,
+        commitment: Commitment,
+        record: Vec<u8>,
+    }
+
+    impl Whole {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let records = Arc::new(ObjectRecords::in_folder(folder.path()).unwrap());
+            let (key, name) = (ContentKey::generate().unwrap(), new_name());
+            let record: Vec<u8> = (0..3 << 20).map(|index: u32| (index / 7) as u8).collect();
+            let encrypted = key.encrypt("application/dicom", &record).unwrap();
+            let content = Content {
+                hash: content_hash(&encrypted).parse().unwrap(),
+                length: encrypted.len() as u64,
+                media_type: "application/dicom".to_owned().try_into().unwrap(),
+            };
+            let mut object = records.create(&name);
+            object.write(encrypted.into()).await.unwrap();
+            object.finish().await.unwrap();
+            let commitment = key.commitment(&record).unwrap().parse().unwrap();
+            Self { _folder: folder, source: Source::Own(records, name), key, content, commitment, record }
+        }
+
+        async fn read(&self, wholes: &Wholes, wanted: Option<Wanted>) -> Result<OutgoingRecord, Failure> {
+            let reader = Reader {
+                source: self.source.clone(),
+                key: self.key.clone(),
+                content: self.content.clone(),
+                commitment: self.commitment.clone(),
+                patience: Duration::from_secs(5),
+                wholes: wholes.clone(),
+            };
+            let link: LinkId = "scan-1".parse().unwrap();
+            reader.read(Place { link: &link, version: 1 }, wanted).await
+        }
+    }
+
+    fn room_for_one() -> Wholes {
+        Wholes::new(5 << 20, Duration::from_millis(100))
+    }
+
+    #[tokio::test]
+    async fn no_more_large_contents_are_held_whole_than_there_is_room_for() {
+        let (whole, wholes) = (Whole::new().await, room_for_one());
+        let held = whole.read(&wholes, None).await.unwrap();
+        assert!(matches!(whole.read(&wholes, None).await, Err(Failure::Crowded)));
+        assert!(matches!(whole.read(&wholes, Some(Wanted::Between(0, 9))).await, Err(Failure::Crowded)));
+        // Also what was handed over to the connection takes room until it is sent.
+        let handed_over: Vec<Bytes> = held.bytes.try_collect().await.unwrap();
+        assert!(matches!(whole.read(&wholes, None).await, Err(Failure::Crowded)));
+        assert!(handed_over.concat() == whole.record);
+        drop(handed_over);
+        assert!(whole.read(&wholes, None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_range_of_a_large_whole_content_takes_the_room_of_its_own_length() {
+        let (whole, wholes) = (Whole::new().await, Wholes::new(6 << 20, Duration::from_millis(100)));
+        let mut held = Vec::new();
+        for first in [5, 1 << 20] {
+            let range = whole.read(&wholes, Some(Wanted::Between(first, first + 9))).await.unwrap();
+            let bytes: Vec<Bytes> = range.bytes.try_collect().await.unwrap();
+            assert_eq!(bytes.concat(), whole.record[first as usize..first as usize + 10]);
+            held.push(bytes);
+        }
+        assert_eq!(wholes.room.available_permits(), 4, "each of ten bytes takes the smallest unit");
+        held.clear();
+        assert_eq!(wholes.room.available_permits(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_content_that_does_not_open_gives_its_room_back() {
+        let (mut whole, wholes) = (Whole::new().await, room_for_one());
+        whole.key = ContentKey::generate().unwrap();
+        for _ in 0..3 {
+            assert!(matches!(whole.read(&wholes, None).await, Err(Failure::Tampered("key"))));
+        }
+    }
 
     #[test]
     fn what_is_wanted_is_cut_to_what_there_is() {

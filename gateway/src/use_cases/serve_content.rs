@@ -3,13 +3,12 @@
 //! same lock over its copies. What goes between a publisher and its custodian needs no opening: [`super::serve_replica`].
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use healthchain_interface::LinksClient;
-use healthchain_rules::{
-    Category, Content, ContentHash, Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId,
-};
+use healthchain_rules::{Category, Content, Decision, LedgerTime, LinkId, MspId, Opening, RefusalCode, TransactionId};
 use openssl::sha::Sha256;
 use tokio::time::Instant;
 
@@ -19,7 +18,7 @@ use super::{distance, now};
 use crate::content::parts::Place;
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
-use crate::records::StoredBytes;
+use crate::records::{RecordsError, StoredBytes};
 use crate::state::replicas;
 use crate::telemetry::SPANS;
 
@@ -82,8 +81,13 @@ pub(super) async fn hand_out(
     content: &Content,
     range: Option<Range<u64>>,
 ) -> Result<ServedContent, Failure> {
-    let bytes = gateway.records.fetch(name, range.clone()).await?;
-    let bytes = if range.is_none() { checked(bytes, place, &content.hash) } else { bytes };
+    let fetched = gateway.records.fetch(name, range.clone()).await;
+    let bytes = fetched.inspect_err(|error| {
+        if matches!(error, RecordsError::Lost) {
+            gateway.suspects.note(place);
+        }
+    })?;
+    let bytes = if range.is_none() { checked(gateway, bytes, place, content) } else { bytes };
     let range = range.unwrap_or(0..content.length);
     Ok(ServedContent { length: content.length, range, bytes: bytes.map_err(Failure::from).boxed() })
 }
@@ -100,22 +104,32 @@ async fn copys_name(gateway: &Gateway, place: Place<'_>, publisher: &MspId) -> R
     Ok(copy.ok_or(Failure::Locked(Lock::NotThePublisher))?.name)
 }
 
-/// Tells this organisation's operator of a store that has not kept what was published. Whoever asked finds it out for itself: it
-/// checks the same hash, and could not rely on a check of somebody else's.
-fn checked(bytes: StoredBytes, place: Place<'_>, hash: &ContentHash) -> StoredBytes {
-    let (link, version, hash) = (place.link.clone(), place.version, hash.clone());
-    let begun = (bytes, Sha256::new());
-    let bytes = futures::stream::try_unfold(begun, move |(mut bytes, mut sum)| {
-        let (link, hash) = (link.clone(), hash.clone());
+/// Tells this organisation's operator of a store that has not kept what was published, and has it mended. Whoever asked finds it out for
+/// itself: it checks the same hash, and could not rely on a check of somebody else's.
+fn checked(gateway: &Gateway, bytes: StoredBytes, place: Place<'_>, content: &Content) -> StoredBytes {
+    let (link, version, hash) = (place.link.clone(), place.version, content.hash.clone());
+    let suspects = Arc::clone(&gateway.suspects);
+    let spoilt = move || {
+        tracing::error!(%link, version, "the store has not kept the content as it was published");
+        suspects.note(Place { link: &link, version });
+    };
+    // Whoever takes it stops at the content's length, and does not come to the end of what is longer.
+    let begun = (bytes, Sha256::new(), content.length);
+    let bytes = futures::stream::try_unfold(begun, move |(mut bytes, mut sum, left)| {
+        let (hash, spoilt) = (hash.clone(), spoilt.clone());
         async move {
             let Some(chunk) = bytes.try_next().await? else {
-                if hex::encode(sum.finish()) != hash.as_str() {
-                    tracing::error!(%link, version, "the store has not kept the content as it was published");
+                if left > 0 || hex::encode(sum.finish()) != hash.as_str() {
+                    spoilt();
                 }
                 return Ok(None);
             };
+            let rest = left.checked_sub(chunk.len() as u64);
+            if rest.is_none() {
+                spoilt();
+            }
             sum.update(&chunk);
-            Ok(Some((chunk, (bytes, sum))))
+            Ok(Some((chunk, (bytes, sum, rest.unwrap_or(0)))))
         }
     });
     bytes.boxed()

@@ -205,7 +205,7 @@ pub(super) async fn stored_again(
     let StoredRecord { name, key, content_hash: hash, content_length: length, commitment } = stored;
     let content = Content { hash, length, media_type: media_type.clone() };
     let (source, patience) = (Source::Own(Arc::clone(&gateway.records), name), gateway.patience.transfer);
-    let reader = Reader { source, key, content, commitment, patience };
+    let reader = Reader { source, key, content, commitment, patience, wholes: gateway.wholes.clone() };
     Ok(reader.read(place, None).await?.bytes)
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) height: u64,
     /// Who keeps copies of what an organisation publishes.
     pub(crate) custodians: BTreeMap<MspId, BTreeSet<MspId>>,
+    /// Who was struck off, of these, and has not said that its copies are destroyed.
+    pub(crate) former: BTreeMap<MspId, BTreeSet<MspId>>,
     /// Where organisations' gateways are, as they said when they entered.
     pub(crate) gateway_urls: BTreeMap<MspId, String>,
     pub(crate) links: BTreeMap<LinkId, Link>,
@@ -194,7 +196,10 @@ impl MemoryLedger {
     pub(crate) fn name_custodians(&self, organisation: &MspId, custodians: &[&MspId]) {
         let custodians: BTreeSet<MspId> = custodians.iter().copied().cloned().collect();
         let mut state = self.state.lock().unwrap();
-        state.custodians.insert(organisation.clone(), custodians.clone());
+        let before = state.custodians.insert(organisation.clone(), custodians.clone()).unwrap_or_default();
+        let former = state.former.entry(organisation.clone()).or_default();
+        former.extend(before);
+        former.retain(|one| !custodians.contains(one));
         state.tell_act(organisation, OrganisationAct::CustodiansNamed { custodians }.into());
         self.happened.send_replace(state.events.len());
     }
@@ -209,7 +214,7 @@ impl MemoryLedger {
         let versions = vec![DestroyedVersion { number: 1, content_hash: link.current.content.hash.clone() }];
         let (patient, publisher) = (link.patient.clone(), link.publisher.clone());
         let destroyed = Destroyed { versions, envelopes: 1, amendments: BTreeSet::new() };
-        let named = state.custodians.get(&publisher).into_iter().flatten();
+        let named = [&state.custodians, &state.former].into_iter().filter_map(|all| all.get(&publisher)).flatten();
         let copies = named.map(|custodian| (custodian.clone(), Destruction::Ordered)).collect();
         let content = Destruction::Ordered;
         let act = ErasureAct::LinkErased { link: id.clone(), reason: reason.clone() };
@@ -226,6 +231,7 @@ impl MemoryLedger {
             stays: vec![],
             content,
             copies,
+            namings: 0,
         };
         state.receipts.insert(id, receipt);
         self.happened.send_replace(state.events.len());
@@ -341,7 +347,17 @@ impl State {
             "Organisations:custodians" => {
                 let organisation: MspId = argument(arguments, 0);
                 let custodians = self.custodians.get(&organisation).cloned().unwrap_or_default();
-                answer(&Custodians { organisation, custodians })
+                let former = self.former.get(&organisation).cloned().unwrap_or_default();
+                answer(&Custodians { former, ..Custodians::of(organisation, custodians) })
+            }
+            "Organisations:confirmCopiesDestroyed" => {
+                let organisation: MspId = argument(arguments, 0);
+                let is_former = self.former.get_mut(&organisation).is_some_and(|all| all.remove(who.organisation()));
+                let custodians = self.custodians.get(&organisation).cloned().unwrap_or_default();
+                match is_former {
+                    true => answer(&Custodians::of(organisation, custodians)),
+                    false => Err(refused(RefusalCode::NotACustodian)),
+                }
             }
             "Links:replicable" => {
                 let link = self.link(&argument(arguments, 0))?;

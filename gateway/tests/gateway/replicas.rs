@@ -9,7 +9,8 @@ use healthchain_gateway::gateway::Gateway;
 use healthchain_gateway::replicas::{self, Pace};
 use healthchain_gateway::state::State;
 use healthchain_gateway::state::replicas::{Measure, measure};
-use healthchain_rules::{Decision, Denial, Destruction};
+use healthchain_rules::{Decision, Denial, Destruction, LinkId, MspId};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::ledger::transaction;
@@ -313,9 +314,64 @@ async fn a_custodian_that_is_struck_off_gets_nothing_more_and_destroys_what_it_h
     problem(fetch(&world.hospital, clinic, &path).await, 403, "not-a-custodian").await;
     let tasks = [keep(clinic), keep(pharmacy)];
     until("the copy to go", || stored(clinic).is_empty()).await;
+    until("the ledger to hear of it", || may_hold(&world).is_empty()).await;
     assert_eq!(stored(pharmacy).len(), 1);
     assert_eq!(measure(&clinic.gateway.state).await.unwrap(), Measure::default());
     tasks.iter().for_each(JoinHandle::abort);
+    assert_eq!(world.ledger.called("Organisations:confirmCopiesDestroyed"), 1);
+}
+
+/// Who was struck off and has not said that its copies are destroyed.
+fn may_hold(world: &World) -> Vec<MspId> {
+    let state = world.ledger.state.lock().unwrap();
+    state.former.get(&world.hospital.msp_id).into_iter().flatten().cloned().collect()
+}
+
+#[tokio::test]
+async fn a_former_custodian_says_that_its_copies_are_destroyed_only_when_they_are() {
+    let (world, _) = copied().await;
+    let [clinic, pharmacy] = &world.others[..] else { panic!("two custodians") };
+    world.ledger.name_custodians(&world.hospital.msp_id, &[&pharmacy.msp_id]);
+    let (folder, away) = (clinic.records(), clinic.folder.path().join("unmounted"));
+    std::fs::rename(&folder, &away).unwrap();
+    let task = keep(clinic);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.ledger.called("Organisations:confirmCopiesDestroyed"), 0);
+    std::fs::rename(&away, &folder).unwrap();
+    until("the ledger to hear of it", || may_hold(&world).is_empty()).await;
+    assert!(stored(clinic).is_empty());
+    task.abort();
+}
+
+/// Its copies have names that follow from what they are copies of.
+#[tokio::test]
+async fn a_former_custodian_that_has_lost_its_state_finds_its_copies_and_one_that_keeps_none_says_so_too() {
+    for configuration in [for_hospital(), ReplicasConfiguration::default()] {
+        let (world, _) = copied().await;
+        let [clinic, pharmacy] = &world.others[..] else { panic!("two custodians") };
+        world.ledger.name_custodians(&world.hospital.msp_id, &[&pharmacy.msp_id]);
+        let organisation = json!([{"msp_id": "HospitalMSP", "kind": "primary-care", "state": {"state": "founded"}}]);
+        world.ledger.state.lock().unwrap().answers.insert("Organisations:organisations".into(), organisation);
+        let state = State::in_memory().await.unwrap();
+        let gateway = Arc::new(Gateway { state, ..Gateway::clone(&clinic.gateway) });
+        let task = keep_with(&gateway, configuration);
+        until("the ledger to hear of it", || may_hold(&world).is_empty()).await;
+        assert!(stored(clinic).is_empty());
+        task.abort();
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_named_again_after_it_said_that_its_copies_are_destroyed_copies_everything_again() {
+    let (world, _) = copied().await;
+    let (hospital, clinic) = (&world.hospital.msp_id, &world.others[0]);
+    let task = keep(clinic);
+    world.ledger.name_custodians(hospital, &[]);
+    until("the ledger to hear of it", || !may_hold(&world).contains(&clinic.msp_id)).await;
+    assert!(stored(clinic).is_empty());
+    world.ledger.name_custodians(hospital, &[&clinic.msp_id]);
+    until_measured(clinic, 1, 0).await;
+    task.abort();
 }
 
 /// A peer that was set up anew does not know yet who is a custodian.
@@ -413,5 +469,124 @@ async fn a_record_that_the_publisher_has_lost_comes_back_from_a_custodian_whose_
     let task = keep_with(&world.hospital.gateway, ReplicasConfiguration::default());
     until("the record to come back", || lost.exists()).await;
     assert_eq!(std::fs::read(&lost).unwrap(), content);
+    task.abort();
+}
+
+/// As the publisher's own state knows what lies in its store.
+fn look_after_hospital(world: &World) -> JoinHandle<()> {
+    keep_with(&world.hospital.gateway, ReplicasConfiguration::default())
+}
+
+#[tokio::test]
+async fn a_record_found_lost_or_spoilt_when_somebody_opens_it_is_mended_from_the_custodian_that_has_it_right() {
+    let spoil = [
+        |path: PathBuf| std::fs::remove_file(path).unwrap(),
+        |path| std::fs::write(path, "spoilt").unwrap(),
+        |path| std::fs::write(&path, [std::fs::read(&path).unwrap(), b"A".to_vec()].concat()).unwrap(),
+    ];
+    for (number, spoil) in spoil.into_iter().enumerate() {
+        for reader in ["hospital", "payer"] {
+            let (world, link) = copied().await;
+            let own = world.hospital.record();
+            let content = std::fs::read(&own).unwrap();
+            spoil(own.clone());
+            std::fs::write(world.others[0].record(), "spoilt").unwrap();
+            // Nothing is looked at by the clock.
+            let pace = Pace { check: Duration::from_secs(3600), ..HASTE };
+            let gateway = Arc::clone(&world.hospital.gateway);
+            let task = tokio::spawn(replicas::run(gateway, ReplicasConfiguration::default(), pace));
+            let reader = if reader == "payer" { &world.payer } else { &world.hospital };
+            let response = world.open(reader, &link).await;
+            assert_eq!(response.bytes().await.unwrap(), RECORD, "{number}");
+            until("the record to be mended", || std::fs::read(&own).is_ok_and(|held| held == content)).await;
+            task.abort();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_record_that_turns_out_spoilt_on_its_way_breaks_off_and_is_whole_the_next_time() {
+    let world = World::with_custodians().await;
+    world.entitle_payer_at_publication();
+    let record: &'static str = Box::leak("0123456789".repeat(250_000).into_boxed_str());
+    let link = world.publish("key-1", record).await.1["id"].as_str().unwrap().to_owned();
+    world.ledger.tell_published(&link);
+    let copying = keep(&world.others[0]);
+    until_measured(&world.others[0], 1, 0).await;
+    copying.abort();
+    let own = world.hospital.record();
+    let content = std::fs::read(&own).unwrap();
+    let mut spoilt = content.clone();
+    *spoilt.iter_mut().rev().nth(40).unwrap() ^= 1;
+    std::fs::write(&own, spoilt).unwrap();
+    let task = look_after_hospital(&world);
+    let broken = world.open(&world.hospital, &link).await;
+    assert_eq!(broken.status(), 200);
+    assert!(broken.bytes().await.is_err(), "the last part is held back");
+    until("the record to be mended", || std::fs::read(&own).unwrap() == content).await;
+    assert_eq!(world.open(&world.hospital, &link).await.bytes().await.unwrap(), record);
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_custodians_copy_found_spoilt_when_it_is_given_out_is_made_again() {
+    let (mut world, link) = copied().await;
+    let clinic = &world.others[0];
+    let content = std::fs::read(clinic.record()).unwrap();
+    std::fs::write(clinic.record(), "spoilt").unwrap();
+    world.stop_hospital().await;
+    assert_eq!(world.open(&world.payer, &link).await.bytes().await.unwrap(), RECORD);
+    world.restart_hospital().await;
+    let clinic = &world.others[0];
+    let gateway = Arc::clone(&clinic.gateway);
+    let pace = Pace { check: Duration::from_secs(3600), ..HASTE };
+    let task = tokio::spawn(replicas::run(gateway, for_hospital(), pace));
+    until("the copy to be made again", || std::fs::read(clinic.record()).unwrap() == content).await;
+    until_measured(clinic, 1, 0).await;
+    task.abort();
+}
+
+/// A wrong key or commitment does not mean that the store has spoilt anything.
+#[tokio::test]
+async fn what_is_as_it_was_published_is_left_as_it_is_whoever_suspects_it() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (world, link) = copied().await;
+    let id: LinkId = link.parse().unwrap();
+    let other = healthchain_gateway::content::ContentKey::generate().unwrap().commitment(b"another record").unwrap();
+    world.ledger.state.lock().unwrap().links.get_mut(&id).unwrap().current.commitment = other.parse().unwrap();
+    let places = || [&world.hospital, &world.others[0]].map(|one| std::fs::metadata(one.record()).unwrap().ino());
+    let before = places();
+    let tasks = [look_after_hospital(&world), keep(&world.others[0])];
+    problem(world.open(&world.hospital, &link).await, 502, "record-tampered").await;
+    let place = healthchain_gateway::content::parts::Place { link: &id, version: 1 };
+    world.others[0].gateway.suspects.note(place);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(places(), before);
+    tasks.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_content_that_cannot_be_copied_holds_up_no_others() {
+    let world = World::with_custodians().await;
+    let mut links = Vec::new();
+    for (key, spoil) in [("key-1", true), ("key-2", false), ("key-3", true), ("key-4", false)] {
+        let before = stored(&world.hospital);
+        links.push(world.publish(key, RECORD).await.1["id"].as_str().unwrap().to_owned());
+        let new = stored(&world.hospital).into_iter().find(|path| !before.contains(path)).unwrap();
+        match (spoil, key) {
+            (true, "key-1") => std::fs::remove_file(new).unwrap(),
+            (true, _) => std::fs::write(new, "spoilt").unwrap(),
+            (false, _) => {}
+        }
+    }
+    for link in &links {
+        world.ledger.tell_published(link);
+    }
+    let task = keep(&world.others[0]);
+    until_measured(&world.others[0], 2, 2).await;
+    // Nor those that come later.
+    let later = world.publish("key-5", RECORD).await.1["id"].as_str().unwrap().to_owned();
+    world.ledger.tell_published(&later);
+    until_measured(&world.others[0], 3, 2).await;
     task.abort();
 }

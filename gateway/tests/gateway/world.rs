@@ -25,6 +25,7 @@ use healthchain_gateway::sealing::software::SoftwareKey;
 use healthchain_gateway::server::{Running, serve};
 use healthchain_gateway::state::State;
 use healthchain_gateway::tls::{OwnCertificate, Trust, roots_from_pem};
+use healthchain_gateway::use_cases::read_record::Wholes;
 use healthchain_gateway::wallet::folder::FolderWallet;
 use healthchain_gateway::webhooks::sender::Sender;
 use healthchain_rules::{EncryptionKey, Holder, KeyHash, MspId, Recipient};
@@ -376,6 +377,8 @@ impl Draft {
             ledger,
             records: Arc::new(ObjectRecords::in_folder(&self.folder.path().join("records")).unwrap()),
             absences: Arc::default(),
+            suspects: Arc::default(),
+            wholes: Wholes::default(),
             contents: Arc::new(HttpsContents::new(&own(&self.gateway_tls), others).unwrap()),
             state,
             under_way: TaskTracker::new(),

@@ -57,6 +57,7 @@ fn problem(failure: Failure) -> Problem {
         Failure::BeyondLimit(bytes) => {
             Problem::new(RECORD_BEYOND_LIMIT).because(format_args!("{bytes} bytes of ciphertext"))
         }
+        Failure::Crowded => LARGE_RECORDS_CROWDED.into(),
         Failure::RangeNotSatisfiable(length) => {
             Problem::new(RANGE_NOT_SATISFIABLE).because(format_args!("it has {length} bytes"))
         }

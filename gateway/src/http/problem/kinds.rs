@@ -345,6 +345,8 @@ kinds! {
         "The publisher's store does not hold the record any more, and no custodian has a copy: ask the publisher to restore it."
     RECORD_TAMPERED 502 "record-tampered"
         "The stored content is not what was published (its SHA-256, its key or its commitment does not fit); it was not used."
+    LARGE_RECORDS_CROWDED 503 "large-records-crowded" after 5
+        "Others read large records that are not in parts, and so take much memory at once: try again."
 }
 
 kinds! {
