@@ -181,12 +181,12 @@ impl Keeper<'_> {
         let mut events = gateway.ledger.events(signer, Start::Block(0));
         while let Ok(Some(notice)) = tokio::time::timeout(pace.longest_pause, events.next()).await {
             let notice = notice.map_err(Failure::Ledger)?;
-            match notice.event.as_ref().map(|event| &event.entry.act) {
-                Some(
-                    Act::Link(LinkAct::LinkPublished { link, version, .. })
-                    | Act::Amendment(AmendmentAct::AmendmentActivated { link, version, .. }),
-                ) => destroy_copy(gateway, publisher, Place { link, version: *version }).await?,
-                _ => {}
+            if let Some(
+                Act::Link(LinkAct::LinkPublished { link, version, .. })
+                | Act::Amendment(AmendmentAct::AmendmentActivated { link, version, .. }),
+            ) = notice.event.as_ref().map(|event| &event.entry.act)
+            {
+                destroy_copy(gateway, publisher, Place { link, version: *version }).await?;
             }
             if notice.position.block + 1 >= height {
                 break;

@@ -122,7 +122,7 @@ impl Held {
         let bytes = self.bytes[range.start as usize..range.end as usize].to_vec();
         let needed = units(bytes.len() as u64) as usize;
         let room = self.room.take().and_then(|mut room| room.split(needed.min(room.num_permits())));
-        Self { bytes, room: room }
+        Self { bytes, room }
     }
 }
 
@@ -237,7 +237,7 @@ impl Reader {
             let (length, digest) = (record.len() as u64, Some(openssl::sha::sha256(&record)));
             let range = range_of(length, wanted)?;
             // A range takes no more memory than it is long, however slowly its reader takes it.
-            let held = Held { bytes: record, room: room }.cut(range.clone());
+            let held = Held { bytes: record, room }.cut(range.clone());
             let bytes = futures::stream::once(std::future::ready(Ok(Bytes::from_owner(held)))).boxed();
             Ok(OutgoingRecord { length, range, digest, bytes })
         })
