@@ -60,6 +60,18 @@ impl World {
         Self::up(consortium, folder, Progress::Quiet).await
     }
 
+    /// Starts a network beside, of three organisations that count prescriptions and an agency that releases statistics, with agents of all.
+    ///
+    /// # Errors
+    /// When a component does not become ready.
+    pub async fn start_with_agency(folder: &Path) -> Result<Self, NetworkError> {
+        let mut shape = shipped();
+        shape.extend(toml_table(include_str!("statistics.toml")));
+        let consortium = parsed(&shape);
+        network(consortium.clone(), folder, Progress::Quiet)?.clean().await?;
+        Self::up(consortium, folder, Progress::Quiet).await
+    }
+
     async fn up(consortium: Consortium, folder: &Path, progress: Progress) -> Result<Self, NetworkError> {
         network(consortium.clone(), folder, progress)?.up().await?;
         let network = network(consortium, folder, Progress::Quiet)?;
@@ -77,10 +89,13 @@ impl World {
         let organisation = self.organisation(kind);
         let member = organisation.members.iter().filter(|member| member.role == role).nth(number);
         let member = member.unwrap_or_else(|| panic!("{} has too few members of role {role:?}", organisation.name));
-        Person::new(
-            self.network.member(member.id.as_str()).expect("it is a member of the consortium"),
-            self.peers.clone(),
-        )
+        self.member(member.id.as_str())
+    }
+
+    /// The member of this id.
+    pub fn member(&self, id: &str) -> Person {
+        let access = self.network.member(id).unwrap_or_else(|| panic!("the consortium has no member {id}"));
+        Person::new(access, self.peers.clone())
     }
 
     /// The hospital's clinician.
@@ -170,7 +185,7 @@ fn network(consortium: Consortium, folder: &Path, progress: Progress) -> Result<
 
 /// The consortium that we ship, on other ports and with more people.
 fn consortium(patients: usize) -> Consortium {
-    let mut shape: toml::Table = include_str!("../../network/consortium.toml").parse().expect("we ship valid TOML");
+    let mut shape = shipped();
     for organisation in shape["organisations"].as_array_mut().expect("it lists organisations") {
         let organisation = organisation.as_table_mut().expect("an organisation is a table");
         let more: Vec<(String, &str)> = match organisation["kind"].as_str() {
@@ -207,13 +222,25 @@ fn consortium(patients: usize) -> Consortium {
             toml::Table::from_iter([("id".to_owned(), id.into()), ("role".to_owned(), role.into())]).into()
         }));
     }
-    let shape = Consortium::parse(&shape.to_string()).expect("more members are no other shape");
-    let mut consortium = shape.with_port_offset(PORT_OFFSET).expect("the ports exist");
+    let mut consortium = parsed(&shape);
     for organisation in &mut consortium.organisations {
         // The last of an organisation's ten ports is spare.
         organisation.portals = vec![format!("http://localhost:{}", organisation.ports().gateway + 9)];
     }
     consortium
+}
+
+fn shipped() -> toml::Table {
+    toml_table(include_str!("../../network/consortium.toml"))
+}
+
+fn toml_table(text: &str) -> toml::Table {
+    text.parse().expect("we ship valid TOML")
+}
+
+fn parsed(shape: &toml::Table) -> Consortium {
+    let consortium = Consortium::parse(&shape.to_string()).expect("the consortium keeps to the rules");
+    consortium.with_port_offset(PORT_OFFSET).expect("the ports exist")
 }
 
 /// The agents of the gateway of an organisation of a kind; each looks every second whether it was deployed.

@@ -68,7 +68,7 @@ pub struct Gateway {
     pub wholes: Wholes,
     /// What is remembered beside the ledger.
     pub state: State,
-    /// Requests that are carried through whether or not their callers still listen.
+    /// Requests that are carried through whether or not their callers still listen. Closed once the gateway is told to stop.
     pub under_way: TaskTracker,
     /// How much callers have asked for.
     pub rates: Arc<Rates>,
@@ -143,6 +143,11 @@ impl Gateway {
     /// The chaincode as the organisation's key custodian calls it.
     pub fn own_contract(&self) -> Contract {
         self.contract(&self.organisation.signer.current())
+    }
+
+    /// Whether it was told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.under_way.is_closed()
     }
 
     /// Where a content of this organisation is had by other gateways.

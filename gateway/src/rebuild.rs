@@ -2,6 +2,7 @@
 
 use crate::configuration::Configuration;
 use crate::custodian;
+use crate::keeper;
 use crate::ledger::Ledger as _;
 use crate::ledger::fabric::FabricLedger;
 use crate::server::{StartError, open_state};
@@ -33,6 +34,7 @@ pub async fn rebuild(configuration: &Configuration) -> Result<Vec<Outcome>, Star
 /// Rebuilds a state beside a ledger of this height.
 pub async fn outcomes(state: &State, height: u64) -> Result<Vec<Outcome>, StateError> {
     checkpoint::forget(state, custodian::READER).await?;
+    checkpoint::forget(state, keeper::READER).await?;
     let first = height.saturating_sub(custodian::RECENT_BLOCKS);
     let numbers = patient_index::count(state).await?;
     let outcome = |what, rebuilt, says: String| Outcome { what, rebuilt, says };
@@ -44,6 +46,18 @@ pub async fn outcomes(state: &State, height: u64) -> Result<Vec<Outcome>, StateE
             format!(
                 "the ledger's events from block {first} on are dealt with again; an envelope that is there is not made twice"
             ),
+        ),
+        outcome(
+            "what lies in the record store",
+            true,
+            "the keeper reads the ledger again from its beginning once the gateway runs; nothing is collected and no agent counts before"
+                .into(),
+        ),
+        outcome(
+            "agents",
+            true,
+            "they go through the ledger again, which carries nothing out twice; noise that was drawn and not yet released is drawn anew"
+                .into(),
         ),
         outcome(
             "copies that are kept for others",

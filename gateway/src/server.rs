@@ -114,6 +114,8 @@ pub struct Running {
     server: JoinHandle<()>,
     under_way: TaskTracker,
     tasks: Vec<JoinHandle<()>>,
+    /// The operators' listener, which goes on to the end: it says that the gateway is stopping.
+    operations: Option<JoinHandle<()>>,
 }
 
 /// Builds a gateway from its configuration and starts it, with its tasks. It starts whether or not the peer is there.
@@ -132,7 +134,7 @@ pub async fn start(configuration: &Configuration) -> Result<Running, StartError>
             operations::listen(address, Arc::clone(&gateway), operations::certificates(configuration)).await;
         let (address, serve) = operations.map_err(|error| StartError::Listen(address, error))?;
         tracing::info!(%address, "serving /metrics");
-        running.tasks.push(tokio::spawn(serve));
+        running.operations = Some(tokio::spawn(serve));
     }
     if let Some(renewal) = renewal {
         running.tasks.push(tokio::spawn(renewal.run()));
@@ -155,7 +157,7 @@ pub fn serve(gateway: Arc<Gateway>, listener: TlsListener, limits: Limits) -> Ru
     let under_way = gateway.under_way.clone();
     let router = router(gateway).layer(Extension(Stopping::new(stopped.clone())));
     let server = tokio::spawn(connections::serve(listener, router, limits, stopped));
-    Running { address, stop, server, under_way, tasks: Vec::new() }
+    Running { address, stop, server, under_way, tasks: Vec::new(), operations: None }
 }
 
 impl Running {
@@ -164,8 +166,9 @@ impl Running {
         self.address
     }
 
-    /// Takes no more connections, finishes the requests under way if that takes only seconds, and ends.
+    /// Takes no more connections and is not ready any more, finishes the requests under way if that takes only seconds, and ends.
     pub async fn stop(mut self) {
+        self.under_way.close();
         // An error means that the server has ended by itself.
         let _ = self.stop.send(true);
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -178,10 +181,10 @@ impl Running {
             }
         }
         // Requests that nobody waits for.
-        self.under_way.close();
         if tokio::time::timeout(STOP_TIMEOUT, self.under_way.wait()).await.is_err() {
             tracing::warn!("requests that nobody waits for are still under way; they are cut off");
         }
+        self.operations.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -27,13 +27,13 @@ crate::promises![
 const FIRST: &[u8] = br#"{"resourceType":"AllergyIntolerance","criticality":"low"}"#;
 const SECOND: &[u8] = br#"{"resourceType":"AllergyIntolerance","criticality":"high"}"#;
 /// Long enough for an agent that looks every second to do something that it should not.
-const A_WHILE: Duration = Duration::from_secs(4);
+pub(crate) const A_WHILE: Duration = Duration::from_secs(4);
 
 /// An agent with what an administrator needs to deploy it, and who answers for it.
-struct Post {
-    agent: Person,
-    owner: Person,
-    administrator: Person,
+pub(crate) struct Post {
+    pub(crate) agent: Person,
+    pub(crate) owner: Person,
+    pub(crate) administrator: Person,
 }
 
 impl Post {
@@ -48,29 +48,35 @@ impl Post {
     }
 
     async fn deploy(&self, functions: &[&str], purposes: &[&str], categories: &[&str]) {
+        self.deploy_with(&json!({ "functions": functions, "purposes": purposes, "categories": categories })).await;
+    }
+
+    /// Deploys it with these functions, purposes and categories, and whatever else a charter says.
+    pub(crate) async fn deploy_with(&self, charter: &Value) {
         let access = self.agent.access();
         let certificate = X509::from_pem(&std::fs::read(&access.identity.certificate).unwrap()).unwrap();
         let key = certificate.public_key().unwrap().public_key_to_der().unwrap();
         let encryption_key = PKey::private_key_from_pem(&std::fs::read(&access.encryption_key).unwrap()).unwrap();
         let in_a_month = SystemTime::now() + Duration::from_secs(30 * 24 * 3600);
         let until = u64::try_from(in_a_month.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
-        let deployment = json!({
+        let mut deployment = json!({
             "agent": self.agent.id(), "owner": self.owner.id(), "key_hash": hex::encode(openssl::sha::sha256(&key)),
-            "encryption_key": encode_block(&encryption_key.public_key_to_der().unwrap()), "functions": functions,
-            "purposes": purposes, "categories": categories, "calls_a_day": 100, "until": until,
+            "encryption_key": encode_block(&encryption_key.public_key_to_der().unwrap()), "calls_a_day": 100,
+            "until": until,
         });
+        deployment.as_object_mut().unwrap().extend(charter.as_object().unwrap().clone());
         let deployed = self.administrator.post("/v1/agents", &deployment).await;
         assert_eq!(deployed.status, 201, "{}", deployed.text());
     }
 
-    async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let path = format!("/v1/agents/{}/termination", self.agent.id());
         let stopped = self.owner.post(&path, &json!({ "reason": "not needed" })).await;
         assert!(stopped.is_success(), "{}", stopped.text());
     }
 
     /// The transactions that the ledger counts the agent today.
-    async fn calls(&self) -> u64 {
+    pub(crate) async fn calls(&self) -> u64 {
         let found = self.owner.get(&format!("/v1/agents/{}", self.agent.id())).await;
         found.json()["used"]["calls"].as_u64().unwrap()
     }

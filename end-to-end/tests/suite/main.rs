@@ -23,6 +23,8 @@ mod refusals;
 mod replicas;
 mod roles;
 mod second_lock;
+mod statistics;
+mod stopping;
 mod story;
 mod under_load;
 mod upgrade;
@@ -67,9 +69,10 @@ fn main() -> ExitCode {
         .extend([cli::PROMISES, contract::PROMISES, own_key::PROMISES, browser::PROMISES, events::PROMISES].concat());
     promises.extend([faults::PROMISES, under_load::PROMISES, upgrade::PROMISES, privacy::PROMISES].concat());
     promises.extend([records::PROMISES, agents::PROMISES, amendments::PROMISES, uploads::PROMISES].concat());
+    promises.extend(statistics::PROMISES);
     let stopping_parts =
         [refusals::STOPPING_PARTS, honesty::STOPPING_PARTS, faults::STOPPING_PARTS, observing::STOPPING_PARTS];
-    let stopping_parts = [&stopping_parts.concat(), events::STOPPING_PARTS].concat();
+    let stopping_parts = [&stopping_parts.concat(), events::STOPPING_PARTS, stopping::STOPPING_PARTS].concat();
     if ledger_kind() == LedgerKind::Fabric {
         promises.extend(faults::FABRIC_PROMISES);
     }

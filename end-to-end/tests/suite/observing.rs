@@ -29,18 +29,18 @@ crate::promises![STOPPING_PARTS:
 ];
 
 /// The hospital's gateway, run by hand with what the environment adds to its configuration.
-struct ByHand {
+pub(crate) struct ByHand {
     name: String,
-    program: Child,
+    pub(crate) program: Child,
     log: PathBuf,
 }
 
 impl ByHand {
-    async fn start(world: &World, environment: &[(&str, String)]) -> Self {
+    pub(crate) async fn start(world: &World, environment: &[(&str, String)]) -> Self {
         let name = world.component("gateway", world.organisation(OrganisationKind::PrimaryCare));
         world.network.stop(&name).await.unwrap();
         let log = std::env::temp_dir().join(format!("healthchain-observing-{}.log", std::process::id()));
-        let mut command = gateway(world);
+        let mut command = gateway(world, &[]);
         command.envs(environment.iter().map(|(name, value)| (name, value.as_str()))).kill_on_drop(true);
         let program = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
         let ready = world.hospital_clinician();
@@ -52,10 +52,20 @@ impl ByHand {
         Self { name, program, log }
     }
 
-    /// Asks it to end as a service manager does; gives its log.
-    async fn end(mut self, world: &World) -> String {
-        let pid = self.program.id().unwrap().to_string();
+    /// Asks it to end as a service manager does.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.program.id().expect("it runs").to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    /// Asks it to end, and waits until it has.
+    async fn end(self, world: &World) -> String {
+        self.terminate().await;
+        self.ended(world).await
+    }
+
+    /// Waits until it has ended, as it was asked to, and has the network's own run again; gives its log.
+    pub(crate) async fn ended(mut self, world: &World) -> String {
         let ended = tokio::time::timeout(Duration::from_secs(20), self.program.wait()).await;
         assert!(ended.expect("it ends in seconds").unwrap().success(), "a polite end is no failure");
         world.network.start(&self.name).await.unwrap();
@@ -65,13 +75,13 @@ impl ByHand {
     }
 }
 
-/// The gateway's program with the hospital's configuration.
-fn gateway(world: &World) -> Command {
+/// The gateway's program, or a command of it, with the hospital's configuration.
+pub(crate) fn gateway(world: &World, command: &[&str]) -> Command {
     let hospital = world.organisation(OrganisationKind::PrimaryCare);
     let folder = world.network.layout().organisation(&hospital.name).records();
-    let mut command = Command::new(std::env::current_exe().unwrap().with_file_name("healthchain-gateway"));
-    command.arg("--config").arg(folder.with_file_name("gateway.toml")).stdout(Stdio::piped());
-    command
+    let mut program = Command::new(std::env::current_exe().unwrap().with_file_name("healthchain-gateway"));
+    program.args(command).arg("--config").arg(folder.with_file_name("gateway.toml")).stdout(Stdio::piped());
+    program
 }
 
 async fn a_trace_leads_to_each_stage_of_the_transaction_and_every_metric_of_the_dashboard_is_there(world: &World) {
@@ -126,12 +136,12 @@ async fn a_trace_leads_to_each_stage_of_the_transaction_and_every_metric_of_the_
 }
 
 async fn a_configuration_is_checked_without_serving(world: &World) {
-    let good = gateway(world).arg("--check").output().await.unwrap();
+    let good = gateway(world, &[]).arg("--check").output().await.unwrap();
     let told = String::from_utf8(good.stdout).unwrap();
     assert!(good.status.success(), "{told}");
     assert!(told.contains("ok       the peer answers") && !told.contains("WRONG"), "{told}");
 
-    let wrong = gateway(world)
+    let wrong = gateway(world, &[])
         .arg("--check")
         .env("HEALTHCHAIN_GATEWAY__IDENTITY__KEY", "no-such-key.pem")
         .env("HEALTHCHAIN_GATEWAY__PEER__ENDPOINT", "https://localhost:1")

@@ -22,15 +22,18 @@ use super::{Agent, Halt, Post};
 use crate::configuration::PrescriptionMonitorConfiguration;
 use crate::content::parts::Place;
 use crate::failure::Failure;
+use crate::keeper;
 use crate::records::RecordsError;
 use crate::state::prescriptions::{self, Pass, Visits};
-use crate::state::records;
+use crate::state::{checkpoint, records};
 use crate::use_cases::find_content::Source;
 use crate::use_cases::read_record::Reader;
 use crate::use_cases::{busy, now};
 
 /// Records that are read before the ledger is asked again whether the agent may go on.
 const AT_ONCE: u32 = 20;
+/// Blocks that the keeper may be behind: some have no event, and others came just now.
+const WITHOUT_EVENTS: u64 = 16;
 const FHIR: &str = "application/fhir+json";
 
 /// See the module.
@@ -61,6 +64,10 @@ impl Agent for PrescriptionMonitor {
             };
             let months = self.due(post, &measure).await?;
             let Some(last) = months.last() else { break };
+            if !knows_its_records(post).await? {
+                post.did("records-not-known");
+                break;
+            }
             let state = &post.gateway.state;
             let pass = prescriptions::pass(state, &measure.id).await?;
             let pass = pass.unwrap_or(Pass { through: *last, link: None });
@@ -184,6 +191,14 @@ impl PrescriptionMonitor {
         };
         measure.terms.classes().iter().map(cell).collect()
     }
+}
+
+/// Whether the gateway knows of all that it published. After a loss of the state the keeper reads it from the ledger again, and a count
+/// before it is done would miss some, for good.
+async fn knows_its_records(post: &Post) -> Result<bool, Halt> {
+    let Some(read) = checkpoint::load(&post.gateway.state, keeper::READER).await? else { return Ok(false) };
+    let height = post.gateway.ledger.height(&post.gateway.organisation.signer.current()).await?;
+    Ok(read.block + WITHOUT_EVENTS >= height)
 }
 
 /// Months that a measure counts and that were over before this time, oldest first.

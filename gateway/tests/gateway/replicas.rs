@@ -17,7 +17,7 @@ use super::ledger::transaction;
 use super::world::{Organisation, RECORD, World, problem};
 
 /// Nothing waits long.
-const HASTE: Pace = Pace {
+pub(crate) const HASTE: Pace = Pace {
     pause: Duration::from_millis(50),
     longest_pause: Duration::from_millis(200),
     check: Duration::from_millis(300),

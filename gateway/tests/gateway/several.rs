@@ -1,18 +1,29 @@
 //! Two gateways of one organisation behind one port, which share a PostgreSQL database.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use healthchain_gateway::state::{State, StateKey};
+use healthchain_gateway::callers::Callers;
+use healthchain_gateway::configuration::{CallersConfiguration, ReplicasConfiguration};
+use healthchain_gateway::gateway::Gateway;
+use healthchain_gateway::replicas;
+use healthchain_gateway::state::replicas::measure;
+use healthchain_gateway::state::{State, StateKey, leases};
+use healthchain_rules::LedgerTime;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
+use super::ledger::now;
 use super::postgres;
+use super::proofs::{Holder, now_text};
+use super::replicas::HASTE;
 use super::uploads::{is_known_as, metadata};
-use super::world::{Twin, World, answer, own, root};
+use super::world::{PACE, RECORD, Twin, World, answer, own, problem, root};
 
 /// Both gateways, and the port that leads to them in turn.
 struct Pair {
@@ -30,8 +41,8 @@ impl Pair {
         let state = async || State::open(&place, StateKey::in_file(&key).unwrap()).await.unwrap();
         let (one, other) = (state().await, state().await);
         let gateways = vec![
-            world.hospital.twin(|gateway| gateway.state = one).await,
-            world.hospital.twin(|gateway| gateway.state = other).await,
+            world.hospital.twin(|gateway| remember_in(gateway, one, &world)).await,
+            world.hospital.twin(|gateway| remember_in(gateway, other, &world)).await,
         ];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -55,6 +66,15 @@ impl Pair {
         let request = self.member().post(self.at("/v1/links/l1/withdrawal")).header("idempotency-key", key);
         request.header("prefer", prefer).json(&json!({"reason": "wrong"})).send().await.unwrap()
     }
+}
+
+/// Has a gateway of the hospital remember everything in this state, its callers too.
+fn remember_in(gateway: &mut Gateway, state: State, world: &World) {
+    let msp = Some(world.hospital.folder.path().join("msp"));
+    let callers = CallersConfiguration { msp, ..CallersConfiguration::default() };
+    let callers = Callers::new(&callers, world.hospital.msp_id.as_str(), &gateway.public_url, &state, PACE);
+    gateway.callers = Arc::new(callers.unwrap());
+    gateway.state = state;
 }
 
 impl Drop for Pair {
@@ -134,6 +154,97 @@ async fn what_a_gateway_has_begun_when_it_is_stopped_it_ends_and_the_other_knows
     let_go.add_permits(1);
     stopped.await.unwrap();
     assert_eq!(ask().await, "done");
+}
+
+#[tokio::test]
+async fn a_session_is_good_at_both_gateways_and_its_proofs_count_once_and_it_ends_at_both() {
+    let pair = Pair::new().await;
+    let (hospital, one, other) = (&pair.world.hospital, &pair.gateways[0], &pair.gateways[1]);
+    let (member, client) = (Holder::of(hospital, "dr-grey"), hospital.client(None));
+    let post = async |at: String, body: Value| answer(client.post(at).json(&body).send().await.unwrap()).await;
+
+    // The challenge of one gateway is answered at the other, and at neither again.
+    let (_, challenge) = post(one.at("/v1/sessions/challenges"), json!({})).await;
+    let [nonce, origin] = ["nonce", "origin"].map(|name| challenge[name].as_str().unwrap());
+    let answered = member.answer(nonce, origin, &now_text());
+    let (status, session) = post(other.at("/v1/sessions"), answered.clone()).await;
+    assert_eq!(status, 201, "{session}");
+    let (status, again) = post(one.at("/v1/sessions"), answered).await;
+    assert_eq!((status, &again["code"]), (401, &json!("challenge-used")));
+
+    // A proof names the address that the organisation's gateways have in common.
+    let token = session["token"].as_str().unwrap();
+    let prove = |method: &str, path: &str| member.proof(method, &hospital.at(path), token, &json!({}));
+    let send = async |gateway: &Twin, method: Method, path: &str, proof: &str| {
+        let request = client.request(method, gateway.at(path)).header("authorization", format!("DPoP {token}"));
+        request.header("dpop", proof).send().await.unwrap()
+    };
+    let link = "/v1/links/unknown";
+    for (first, second) in [(one, other), (other, one)] {
+        let proof = prove("GET", link);
+        problem(send(first, Method::GET, link, &proof).await, 404, "unknown-link").await;
+        problem(send(second, Method::GET, link, &proof).await, 401, "dpop-proof-replayed").await;
+    }
+    let current = "/v1/sessions/current";
+    assert_eq!(send(other, Method::DELETE, current, &prove("DELETE", current)).await.status(), 204);
+    for gateway in [one, other] {
+        problem(send(gateway, Method::GET, link, &prove("GET", link)).await, 401, "token-unknown").await;
+    }
+    assert_eq!(pair.world.ledger.called("Links:link"), 2);
+}
+
+#[tokio::test]
+async fn of_many_gateways_one_takes_a_lease_and_another_when_it_has_ended() {
+    let (place, folder) = (postgres::database().await, tempfile::tempdir().unwrap());
+    let key = || StateKey::in_file(&folder.path().join("state.key")).unwrap();
+    let states = join_all((0..3).map(|_| State::open(&place, key()))).await;
+    let states: Vec<State> = states.into_iter().map(Result::unwrap).collect();
+    let (begun, length) = (now(), Duration::from_secs(15));
+    let take = async |holder: usize, at| {
+        leases::take(&states[holder % states.len()], "agent", &holder.to_string(), at, length).await.unwrap()
+    };
+    let taken = join_all((0..12).map(|holder| take(holder, begun))).await;
+    let winners: Vec<_> = (0..12).filter(|holder| taken[*holder]).collect();
+    let [winner] = winners.as_slice() else { panic!("{taken:?}") };
+    let later = |seconds: u64| LedgerTime::from_milliseconds(begun.milliseconds() + 1000 * seconds);
+    // Renewed in time it is nobody else's, whichever gateway it is renewed at.
+    assert!(take(*winner, later(10)).await);
+    assert!(!take(winner + 1, later(20)).await);
+    assert!(take(winner + 1, later(25)).await);
+    assert!(!take(*winner, later(26)).await);
+}
+
+#[tokio::test]
+async fn two_gateways_of_a_custodian_keep_one_copy_of_each_record() {
+    let world = World::with_custodians().await;
+    let (clinic, place) = (&world.others[0], postgres::database().await);
+    let key = clinic.folder.path().join("state.key");
+    let keep_for = ReplicasConfiguration { keep_for: vec!["HospitalMSP".into()], ..ReplicasConfiguration::default() };
+    let mut tasks = Vec::new();
+    let mut states = Vec::new();
+    for _ in 0..2 {
+        let state = State::open(&place, StateKey::in_file(&key).unwrap()).await.unwrap();
+        states.push(state.clone());
+        let gateway = Gateway { under_way: TaskTracker::new(), state, ..(*clinic.gateway).clone() };
+        tasks.push(tokio::spawn(replicas::run(Arc::new(gateway), keep_for.clone(), HASTE)));
+    }
+    for key in ["one", "two", "three", "four", "five"] {
+        let (status, link) = world.publish(key, RECORD).await;
+        assert_eq!(status, 201, "{link}");
+        world.ledger.tell_published(link["id"].as_str().unwrap());
+    }
+    let stored = || std::fs::read_dir(clinic.records()).unwrap().count();
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        seen = join_all(states.iter().map(async |state| measure(state).await.unwrap())).await;
+        if seen.iter().all(|one| (one.kept, one.pending) == (5, 0)) && stored() == 5 {
+            break;
+        }
+    }
+    assert!(seen.iter().all(|one| (one.kept, one.pending) == (5, 0)), "{seen:?}");
+    assert_eq!(stored(), 5);
+    tasks.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]

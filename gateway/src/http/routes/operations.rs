@@ -30,8 +30,10 @@ pub(crate) struct Health {
 /// What the gateway depends on: `ok`, or what is wrong.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct ReadinessReport {
-    /// Whether everything is `ok`.
+    /// Whether everything is `ok`, and the gateway is not stopping.
     ready: bool,
+    /// Whether the gateway was told to stop: it finishes what is under way and takes nothing new.
+    stopping: bool,
     /// The organisation's peer.
     peer: String,
     /// The chaincode, as that peer reaches it.
@@ -93,12 +95,14 @@ pub(crate) async fn readyz(
     Extension(latest): Extension<Arc<LatestReadiness>>,
 ) -> (StatusCode, Json<ReadinessReport>) {
     let readiness = latest.of(&gateway).await;
-    let ready = readiness.is_ready();
+    let stopping = gateway.is_stopping();
+    let ready = readiness.is_ready() && !stopping;
     // The route asks for no certificate: which dependency fails is said, its addresses and paths stay in the log.
     let [peer, chaincode, records, state, disk] = readiness.dependencies().map(|(_, why)| why.is_none());
     let told = |works: bool, remedy: &str| if works { "ok".to_owned() } else { format!("unavailable: {remedy}") };
     let report = ReadinessReport {
         ready,
+        stopping,
         peer: told(peer, "the peer does not answer; the gateway's log says why"),
         chaincode: told(chaincode, "the chaincode does not answer; the gateway's log says why"),
         records: told(records, "the record store cannot be written; the gateway's log says why"),

@@ -10,14 +10,16 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use healthchain_gateway::agents::prescription_monitor::PrescriptionMonitor;
 use healthchain_gateway::gateway::Gateway;
-use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_gateway::keeper;
+use healthchain_gateway::ledger::{LedgerFailure, Position};
 use healthchain_gateway::records::{NewRecord, Records, RecordsError, StoredBytes};
+use healthchain_gateway::state::checkpoint;
 use healthchain_rules::RefusalCode;
 use serde_json::{Value, json};
 
 use super::super::ledger::{When, now, refused};
 use super::super::world::World;
-use super::{AGENT, at_work, at_work_as, until, world};
+use super::{AGENT, a_while, at_work, at_work_as, until, world};
 
 const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
 const AMOXICILLIN: &str = "562251";
@@ -62,7 +64,14 @@ async fn with_measure() -> World {
         state.answers.insert("Statistics:measures".into(), json!([measure]));
         state.answers.insert("Statistics:contribute".into(), contribution);
     }
+    keeper_has_read(&world, 0).await;
     world
+}
+
+/// The gateway's keeper has read the ledger to this block.
+async fn keeper_has_read(world: &World, block: u64) {
+    let position = Position { block, transaction: "ab".into() };
+    checkpoint::save(&world.hospital.gateway.state, keeper::READER, &position).await.unwrap();
 }
 
 /// A store of records that cannot be reached.
@@ -262,6 +271,23 @@ async fn a_pass_goes_on_where_it_was_and_counts_nothing_twice() {
     until("the contribution", async || contributions(&world) == 2).await;
     assert_eq!(world.ledger.argument_of("Statistics:contribute")["cells"], counts(25, 25, 0));
     assert_eq!(world.ledger.called("Links:link") - before, 25, "each record is read once");
+}
+
+#[tokio::test]
+async fn after_a_loss_of_the_state_nothing_is_counted_before_all_records_are_known_again() {
+    let world = with_measure().await;
+    publish_bundle(&world, &last_month(), &[("v1", &[AMOXICILLIN])]).await;
+    checkpoint::forget(&world.hospital.gateway.state, keeper::READER).await.unwrap();
+    let _working = at_work(&world, monitor());
+    a_while().await;
+    assert_eq!(contributions(&world), 0);
+    world.ledger.state.lock().unwrap().height = 1000;
+    keeper_has_read(&world, 500).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(contributions(&world), 0);
+    keeper_has_read(&world, 999).await;
+    until("the contribution", async || contributions(&world) == 1).await;
+    assert_eq!(contributed(&world).await["cells"], counts(1, 1, 0));
 }
 
 #[tokio::test]
