@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use healthchain_rules::{LedgerEvent, MemberId, Refusal, RefusalCode};
 use metrics::{counter, gauge};
 use tokio::task::JoinHandle;
@@ -27,7 +26,8 @@ use crate::configuration::AgentsConfiguration;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::ledger::{Contract, LedgerFailure, Start};
-use crate::state::{StateError, checkpoint, leases};
+use crate::state::checkpoint::{self, Bookmark};
+use crate::state::{StateError, leases};
 use crate::use_cases::now;
 
 use self::amendment_verifier::AmendmentVerifier;
@@ -254,13 +254,14 @@ impl<L: Listener> Agent for Listening<L> {
             None => Start::Block(0),
         };
         let mut events = gateway.ledger.events(&gateway.organisation.signer.current(), start);
-        while let Some(notice) = events.next().await {
+        let mut bookmark = Bookmark::of(&gateway.state, &reader);
+        while let Some(notice) = bookmark.next(&mut events).await? {
             let notice = notice?;
             if let Some(event) = &notice.event {
                 self.hand_over(post, event).await?;
                 post.go_on();
             }
-            checkpoint::save(&gateway.state, &reader, &notice.position).await?;
+            bookmark.reached(notice.position);
         }
         Ok(())
     }

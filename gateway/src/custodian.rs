@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::ledger::{LedgerFailure, Notice, Start};
-use crate::state::{StateError, checkpoint};
+use crate::state::StateError;
+use crate::state::checkpoint::{self, Bookmark};
 use crate::use_cases::seal_envelope::{Sealing, seal_envelope};
 
 /// Under which name its checkpoint is kept.
@@ -51,8 +52,9 @@ async fn read_events(gateway: &Gateway) -> Result<(), CustodianError> {
             Ok::<_, LedgerFailure>(notice.position)
         })
         .try_buffered(AT_ONCE);
-    while let Some(position) = handled.next().await {
-        checkpoint::save(&gateway.state, READER, &position?).await?;
+    let mut bookmark = Bookmark::of(&gateway.state, READER);
+    while let Some(position) = bookmark.next(&mut handled).await? {
+        bookmark.reached(position?);
     }
     Ok(())
 }

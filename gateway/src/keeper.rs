@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use healthchain_rules::amendment::AmendmentAct;
 use healthchain_rules::audit::Act;
 use healthchain_rules::erasure::ErasureAct;
@@ -19,7 +18,7 @@ use crate::content::parts::Place;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::ledger::{Notice, Start};
-use crate::state::checkpoint;
+use crate::state::checkpoint::{self, Bookmark};
 use crate::use_cases::collect_records::{collect, learn};
 use crate::use_cases::erase_records::erase;
 use crate::use_cases::{now, upload};
@@ -67,6 +66,7 @@ async fn read_events(gateway: &Gateway, keeping: Keeping, due: &mut Instant) -> 
     let is_behind = read.as_ref().is_some_and(|position| position.block >= height);
     let mut at_end = read.as_ref().is_some_and(|position| position.block + 1 == height);
     let mut events = gateway.ledger.events(signer, read.map_or(Start::Block(0), Start::After));
+    let mut bookmark = Bookmark::of(&gateway.state, READER);
     loop {
         if at_end && !is_behind && Instant::now() >= *due {
             let before = before(now(), keeping.grace);
@@ -74,14 +74,15 @@ async fn read_events(gateway: &Gateway, keeping: Keeping, due: &mut Instant) -> 
             upload::collect(gateway, before).await?;
             *due = Instant::now() + keeping.pause;
         }
-        match tokio::time::timeout(keeping.silence, events.next()).await {
-            Ok(Some(notice)) => {
+        match tokio::time::timeout(keeping.silence, bookmark.next(&mut events)).await {
+            Ok(Ok(Some(notice))) => {
                 let notice = notice.map_err(Failure::Ledger)?;
                 handle(gateway, &notice).await?;
                 at_end |= notice.position.block + 1 >= height;
-                checkpoint::save(&gateway.state, READER, &notice.position).await?;
+                bookmark.reached(notice.position);
             }
-            Ok(None) => return Ok(()),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error.into()),
             Err(_) => at_end = true,
         }
     }

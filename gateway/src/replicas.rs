@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::future::join_all;
 use healthchain_interface::OrganisationsClient;
 use healthchain_rules::amendment::AmendmentAct;
@@ -23,8 +22,9 @@ use crate::content::parts::Place;
 use crate::failure::Failure;
 use crate::gateway::Gateway;
 use crate::ledger::{Notice, Start};
+use crate::state::checkpoint::{self, Bookmark};
 use crate::state::replicas::Replica;
-use crate::state::{checkpoint, records, replicas};
+use crate::state::{records, replicas};
 use crate::use_cases::erase_records::erase_copies;
 use crate::use_cases::keep_replicas::{
     Custody, Mended, confirm_copies_destroyed, copy, custody_for, destroy_copies, destroy_copy, heal, is_outage, mend,
@@ -144,13 +144,13 @@ impl Keeper<'_> {
             custody => return self.leave(publisher, custody, copying).await,
         }
         let mut events = gateway.ledger.events(signer, read.map_or(Start::Block(0), Start::After));
-        while let Some(notice) = events.next().await {
+        let mut bookmark = Bookmark::of(&gateway.state, &reader);
+        while let Some(notice) = bookmark.next(&mut events).await? {
             let notice = notice.map_err(Failure::Ledger)?;
-            let is_settled = self.handle(publisher, &notice).await?;
-            checkpoint::save(&gateway.state, &reader, &notice.position).await?;
-            if !is_settled {
-                return Ok(());
+            if !self.handle(publisher, &notice).await? {
+                return Ok(checkpoint::save(&gateway.state, &reader, &notice.position).await?);
             }
+            bookmark.reached(notice.position);
         }
         Ok(())
     }

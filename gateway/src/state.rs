@@ -154,7 +154,9 @@ impl State {
     async fn sqlite(url: &str, connections: u32, key: StateKey) -> Result<Self, sqlx::Error> {
         sqlx::any::install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(connections).min_connections(1).acquire_timeout(PATIENCE);
-        let pool = pool.idle_timeout(None).max_lifetime(None).after_connect(|connection, _| {
+        // A file does not go away as a server does: no statement needs another one before it that asks.
+        let pool = pool.test_before_acquire(false).idle_timeout(None).max_lifetime(None);
+        let pool = pool.after_connect(|connection, _| {
             Box::pin(async move {
                 // The driver waits five seconds for others that write. Of a power cut, the last moments may be lost, nothing else.
                 sqlx::raw_sql("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;").execute(connection).await?;

@@ -22,6 +22,8 @@ const CONFLICT_RETRIES: u32 = 8;
 /// How often endorsing is tried again when peers disagree, as they do for a moment when one is a block behind the other.
 const DISAGREEMENT_RETRIES: u32 = 4;
 const DISAGREEMENT_PAUSE: Duration = Duration::from_millis(150);
+/// What a peer says that endorsed itself and got no further.
+const TOO_FEW_ENDORSED: &str = "failed to collect enough transaction endorsements";
 
 /// One connection to the peer, for all identities.
 pub struct FabricLedger {
@@ -188,7 +190,7 @@ fn notice(event: ChaincodeEvent) -> Notice {
     Notice { position: Position { block, transaction }, event: serde_json::from_slice(&payload).ok() }
 }
 
-/// Peers whose state differs answer differently. Nothing was ordered.
+/// Peers whose state differs answer differently, or one refuses what another endorsed. Nothing was ordered.
 fn is_disagreement(error: &Error) -> bool {
     Symptoms::of(error).is_disagreement()
 }
@@ -238,8 +240,10 @@ impl<'a> Symptoms<'a> {
         }
     }
 
+    /// The own peer is asked first, and others only about what it endorsed: what one of them refuses, it does not know yet.
     fn is_disagreement(&self) -> bool {
-        self.stage == Stage::Endorse && self.say("ProposalResponsePayloads do not match")
+        let refused_by_others = self.say(TOO_FEW_ENDORSED) && self.say("chaincode response ");
+        self.stage == Stage::Endorse && (refused_by_others || self.say("ProposalResponsePayloads do not match"))
     }
 
     /// The chaincode's process is not there, or ended while it was asked (`core/chaincode`).
@@ -258,7 +262,7 @@ impl<'a> Symptoms<'a> {
     fn is_short_of_peers(&self) -> bool {
         let short = self.code == Code::Unavailable
             || self.say("no combination of peers can be derived")
-            || self.say("failed to collect enough transaction endorsements");
+            || self.say(TOO_FEW_ENDORSED);
         self.stage == Stage::Endorse && short && !self.is_disagreement()
     }
 
@@ -301,6 +305,19 @@ mod tests {
         };
         let position = Position { block: 3, transaction: "ab".into() };
         assert_eq!(notice(event), Notice { position, event: None });
+    }
+
+    #[test]
+    fn what_only_another_peer_refuses_may_be_news_to_it_and_is_tried_again() {
+        let disagree = |stage, texts: &[&str]| {
+            let symptoms = Symptoms { stage, code: Code::Aborted, is_transport: false, texts: texts.to_vec() };
+            symptoms.is_disagreement()
+        };
+        let refusal = "error 404, chaincode response 404, {\"code\":\"unknown-consent\"}";
+        assert!(disagree(Stage::Endorse, &[TOO_FEW_ENDORSED, refusal]));
+        assert!(!disagree(Stage::Endorse, &["failed to endorse transaction, see attached details", refusal]));
+        assert!(!disagree(Stage::Endorse, &[TOO_FEW_ENDORSED, "connection refused"]));
+        assert!(!disagree(Stage::Evaluate, &[refusal]));
     }
 
     #[test]

@@ -1,11 +1,53 @@
 //! Up to where a reader of the ledger's events has dealt with them.
 
 use std::path::Path;
+use std::time::Duration;
 
+use futures::{Stream, StreamExt as _};
 use sqlx::Row as _;
+use tokio::time::{Instant, timeout_at};
 
 use super::{State, StateError};
 use crate::ledger::Position;
+
+/// How long a position may wait to be saved: whoever stops meanwhile deals with so much once more.
+const UNSAVED: Duration = Duration::from_secs(1);
+
+/// A reader's place in the ledger's events, saved once a second and not with each event: on a busy ledger every gateway reads every event,
+/// and has to do something about few of them.
+pub struct Bookmark<'a> {
+    state: &'a State,
+    reader: &'a str,
+    /// The last event dealt with, and when it must be saved, until it is.
+    unsaved: Option<(Position, Instant)>,
+}
+
+impl<'a> Bookmark<'a> {
+    /// That of this reader.
+    pub fn of(state: &'a State, reader: &'a str) -> Self {
+        Self { state, reader, unsaved: None }
+    }
+
+    /// This event is dealt with. It is saved while the next one is awaited.
+    pub fn reached(&mut self, position: Position) {
+        let due = self.unsaved.take().map_or_else(|| Instant::now() + UNSAVED, |(_, due)| due);
+        self.unsaved = Some((position, due));
+    }
+
+    /// The next event; none when the stream has ended. What is due meanwhile is saved.
+    pub async fn next<T>(&mut self, events: &mut (impl Stream<Item = T> + Unpin)) -> Result<Option<T>, StateError> {
+        if let Some((position, due)) = &self.unsaved {
+            if Instant::now() < *due
+                && let Ok(next) = timeout_at(*due, events.next()).await
+            {
+                return Ok(next);
+            }
+            save(self.state, self.reader, position).await?;
+            self.unsaved = None;
+        }
+        Ok(events.next().await)
+    }
+}
 
 /// The last event that this reader has dealt with; none before the first.
 pub async fn load(state: &State, reader: &str) -> Result<Option<Position>, StateError> {

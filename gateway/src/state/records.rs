@@ -64,6 +64,14 @@ pub async fn confirm(state: &State, name: &str) -> Result<(), StateError> {
     Ok(())
 }
 
+/// Remembers that the ledger's link names the content with this hash. False when no such content is known.
+pub async fn confirm_content(state: &State, place: Place<'_>, hash: &ContentHash) -> Result<bool, StateError> {
+    let update =
+        sqlx::query("UPDATE stored_records SET linked = 1 WHERE link = $1 AND version = $2 AND content_hash = $3");
+    let update = update.bind(place.link.as_str()).bind(i64::from(place.version)).bind(hash.as_str());
+    Ok(update.execute(state.pool()).await?.rows_affected() > 0)
+}
+
 /// Whether this version of a link is known to have its content.
 pub async fn is_confirmed(state: &State, place: Place<'_>) -> Result<bool, StateError> {
     let query = sqlx::query("SELECT name FROM stored_records WHERE link = $1 AND version = $2 AND linked = 1");

@@ -1,7 +1,9 @@
 //! Which link's content lies under which name in the store, and what was stored for no link.
 
+use std::cmp::Ordering;
+
 use healthchain_interface::{AmendmentsClient, AmendmentsQuery, LinksClient};
-use healthchain_rules::{AmendmentStanding, AmendmentView, LedgerTime, LinkId, LinkState, RefusalCode};
+use healthchain_rules::{AmendmentStanding, AmendmentView, LedgerTime, Link, LinkId, LinkState, RefusalCode};
 
 use super::now;
 use crate::content::parts::Place;
@@ -23,19 +25,24 @@ enum Named {
 
 /// Learns from the ledger under which name a version of a link lies in the store, if that is not known.
 pub async fn learn(gateway: &Gateway, place: Place<'_>) -> Result<(), Failure> {
-    if records::is_confirmed(&gateway.state, place).await? {
+    let state = &gateway.state;
+    if records::is_confirmed(state, place).await? {
         return Ok(());
     }
-    let Named::As(name) = named(gateway, place).await? else { return Ok(()) };
-    let state = &gateway.state;
+    let Some(link) = own_link(gateway, place.link).await? else { return Ok(()) };
     let links = LinksClient::new(gateway.own_contract());
-    let current = links.link(place.link).await?.current;
-    let version = match current.number == place.version {
-        true => current,
-        false => links.version(place.link, &place.version).await?.version,
+    let content = match place.version.cmp(&link.current.number) {
+        Ordering::Greater => return Ok(()),
+        Ordering::Equal => link.current.content.clone(),
+        Ordering::Less => links.version(place.link, &place.version).await?.version.content,
     };
+    // What a request stored here a moment ago needs no envelope opened.
+    if records::confirm_content(state, place, &content.hash).await? {
+        return Ok(());
+    }
+    let Named::As(name) = named_by(gateway, place, &link).await? else { return Ok(()) };
     records::remember(state, &name, place, now()).await?;
-    records::set_hash(state, &name, &version.content.hash).await?;
+    records::set_hash(state, &name, &content.hash).await?;
     Ok(records::confirm(state, &name).await?)
 }
 
@@ -94,15 +101,23 @@ async fn destroy(gateway: &Gateway, name: &str) -> Result<(), Failure> {
 }
 
 async fn named(gateway: &Gateway, place: Place<'_>) -> Result<Named, Failure> {
-    let links = LinksClient::new(gateway.own_contract());
-    let link = match links.link(place.link).await.map_err(Failure::from) {
-        Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::UnknownLink => return Ok(Named::NoLink),
+    match own_link(gateway, place.link).await? {
+        Some(link) => named_by(gateway, place, &link).await,
+        None => Ok(Named::NoLink),
+    }
+}
+
+/// A link of this organisation that is not erased.
+async fn own_link(gateway: &Gateway, id: &LinkId) -> Result<Option<Link>, Failure> {
+    let link = match LinksClient::new(gateway.own_contract()).link(id).await.map_err(Failure::from) {
+        Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::UnknownLink => return Ok(None),
         link => link?,
     };
     let is_erased = matches!(link.state, LinkState::Erased { .. });
-    if link.publisher != gateway.organisation.msp_id || is_erased {
-        return Ok(Named::NoLink);
-    }
+    Ok((link.publisher == gateway.organisation.msp_id && !is_erased).then_some(link))
+}
+
+async fn named_by(gateway: &Gateway, place: Place<'_>, link: &Link) -> Result<Named, Failure> {
     if place.version > link.current.number {
         return Ok(Named::NotYet);
     }
