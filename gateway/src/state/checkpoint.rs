@@ -13,11 +13,13 @@ use crate::ledger::Position;
 /// How long a position may wait to be saved: whoever stops meanwhile deals with so much once more.
 const UNSAVED: Duration = Duration::from_secs(1);
 
-/// A reader's place in the ledger's events, saved once a second and not with each event: on a busy ledger every gateway reads every event,
+/// A reader's place in the ledger's events, saved at most once a second and not with each event: on a busy ledger every gateway reads every event,
 /// and has to do something about few of them.
 pub struct Bookmark<'a> {
     state: &'a State,
     reader: &'a str,
+    /// When a position was last saved.
+    saved: Option<Instant>,
     /// The last event dealt with, and when it must be saved, until it is.
     unsaved: Option<(Position, Instant)>,
 }
@@ -25,12 +27,12 @@ pub struct Bookmark<'a> {
 impl<'a> Bookmark<'a> {
     /// That of this reader.
     pub fn of(state: &'a State, reader: &'a str) -> Self {
-        Self { state, reader, unsaved: None }
+        Self { state, reader, saved: None, unsaved: None }
     }
 
     /// This event is dealt with. It is saved while the next one is awaited.
     pub fn reached(&mut self, position: Position) {
-        let due = self.unsaved.take().map_or_else(|| Instant::now() + UNSAVED, |(_, due)| due);
+        let due = self.saved.map_or_else(Instant::now, |saved| saved + UNSAVED);
         self.unsaved = Some((position, due));
     }
 
@@ -43,7 +45,7 @@ impl<'a> Bookmark<'a> {
                 return Ok(next);
             }
             save(self.state, self.reader, position).await?;
-            self.unsaved = None;
+            (self.saved, self.unsaved) = (Some(Instant::now()), None);
         }
         Ok(events.next().await)
     }
