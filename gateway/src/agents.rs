@@ -257,11 +257,11 @@ impl<L: Listener> Agent for Listening<L> {
         let mut bookmark = Bookmark::of(&gateway.state, &reader);
         while let Some(notice) = bookmark.next(&mut events).await? {
             let notice = notice?;
-            if let Some(event) = &notice.event {
-                self.hand_over(post, event).await?;
-                post.go_on();
-            }
-            bookmark.reached(notice.position);
+            let dealt_with = match &notice.event {
+                Some(event) => self.hand_over(post, event).await.inspect(|()| post.go_on()),
+                None => Ok(()),
+            };
+            bookmark.dealt_with(notice.position, dealt_with).await?;
         }
         Ok(())
     }

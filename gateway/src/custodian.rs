@@ -54,7 +54,7 @@ async fn read_events(gateway: &Gateway) -> Result<(), CustodianError> {
         .try_buffered(AT_ONCE);
     let mut bookmark = Bookmark::of(&gateway.state, READER);
     while let Some(position) = bookmark.next(&mut handled).await? {
-        bookmark.reached(position?);
+        bookmark.dealt_with(position?, Ok::<_, StateError>(())).await?;
     }
     Ok(())
 }

@@ -77,9 +77,9 @@ async fn read_events(gateway: &Gateway, keeping: Keeping, due: &mut Instant) -> 
         match tokio::time::timeout(keeping.silence, bookmark.next(&mut events)).await {
             Ok(Ok(Some(notice))) => {
                 let notice = notice.map_err(Failure::Ledger)?;
-                handle(gateway, &notice).await?;
+                let handled = handle(gateway, &notice).await;
                 at_end |= notice.position.block + 1 >= height;
-                bookmark.reached(notice.position);
+                bookmark.dealt_with(notice.position, handled).await?;
             }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error.into()),

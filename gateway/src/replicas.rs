@@ -147,10 +147,10 @@ impl Keeper<'_> {
         let mut bookmark = Bookmark::of(&gateway.state, &reader);
         while let Some(notice) = bookmark.next(&mut events).await? {
             let notice = notice.map_err(Failure::Ledger)?;
-            if !self.handle(publisher, &notice).await? {
-                return Ok(checkpoint::save(&gateway.state, &reader, &notice.position).await?);
+            let handled = self.handle(publisher, &notice).await;
+            if !bookmark.dealt_with(notice.position, handled).await? {
+                return Ok(bookmark.save().await?);
             }
-            bookmark.reached(notice.position);
         }
         Ok(())
     }

@@ -20,8 +20,8 @@ pub struct Bookmark<'a> {
     reader: &'a str,
     /// When a position was last saved.
     saved: Option<Instant>,
-    /// The last event dealt with, and when it must be saved, until it is.
-    unsaved: Option<(Position, Instant)>,
+    /// The last event dealt with, until it is saved.
+    unsaved: Option<Position>,
 }
 
 impl<'a> Bookmark<'a> {
@@ -30,24 +30,51 @@ impl<'a> Bookmark<'a> {
         Self { state, reader, saved: None, unsaved: None }
     }
 
-    /// This event is dealt with. It is saved while the next one is awaited.
-    pub fn reached(&mut self, position: Position) {
-        let due = self.saved.map_or_else(Instant::now, |saved| saved + UNSAVED);
-        self.unsaved = Some((position, due));
+    /// Whoever dealt with this event says how it went: if well, it is saved while the next ones are awaited; if not, what came before it is
+    /// saved at once, and it comes again.
+    pub async fn dealt_with<T, E: From<StateError>>(
+        &mut self,
+        position: Position,
+        outcome: Result<T, E>,
+    ) -> Result<T, E> {
+        match &outcome {
+            Ok(_) => self.unsaved = Some(position),
+            Err(_) => self.save().await?,
+        }
+        outcome
     }
 
-    /// The next event; none when the stream has ended. What is due meanwhile is saved.
-    pub async fn next<T>(&mut self, events: &mut (impl Stream<Item = T> + Unpin)) -> Result<Option<T>, StateError> {
-        if let Some((position, due)) = &self.unsaved {
-            if Instant::now() < *due
-                && let Ok(next) = timeout_at(*due, events.next()).await
-            {
-                return Ok(next);
+    /// The next event; none when the stream has ended. What is due meanwhile is saved, and all of it when nothing more comes.
+    pub async fn next<T, E>(
+        &mut self,
+        events: &mut (impl Stream<Item = Result<T, E>> + Unpin),
+    ) -> Result<Option<Result<T, E>>, StateError> {
+        let due = self.saved.map_or_else(Instant::now, |saved| saved + UNSAVED);
+        let next = match self.unsaved {
+            Some(_) if Instant::now() < due => timeout_at(due, events.next()).await.ok(),
+            Some(_) => None,
+            None => Some(events.next().await),
+        };
+        match next {
+            Some(Some(Ok(event))) => Ok(Some(Ok(event))),
+            Some(end) => {
+                self.save().await?;
+                Ok(end)
             }
+            None => {
+                self.save().await?;
+                Ok(events.next().await)
+            }
+        }
+    }
+
+    /// Saves the last event dealt with, if it is not.
+    pub async fn save(&mut self) -> Result<(), StateError> {
+        if let Some(position) = &self.unsaved {
             save(self.state, self.reader, position).await?;
             (self.saved, self.unsaved) = (Some(Instant::now()), None);
         }
-        Ok(events.next().await)
+        Ok(())
     }
 }
 
