@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::join_all;
 use healthchain_interface::OrganisationsClient;
 use healthchain_rules::amendment::AmendmentAct;
