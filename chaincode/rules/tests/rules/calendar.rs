@@ -51,10 +51,12 @@ proptest! {
         let month = |month: u8| format!("{year:04}-{month:02}").parse::<Month>().unwrap();
         for number in 1..12 {
             prop_assert_eq!(month(number).end(), month(number + 1).start());
+            prop_assert_eq!(month(number).next(), month(number + 1));
             prop_assert!(month(number) < month(number + 1));
         }
         let next: Month = format!("{:04}-01", year + 1).parse().unwrap();
         prop_assert_eq!(month(12).end(), next.start());
+        prop_assert_eq!(month(12).next(), next);
         let text = format!("{year:04}-Q{}", quarter + 1);
         let whole: CalendarPeriod = text.parse().unwrap();
         prop_assert_eq!(whole.to_string(), text);

@@ -71,6 +71,23 @@ fn a_repeated_grant_is_harmless_and_another_one_under_its_id_is_refused() {
 }
 
 #[test]
+fn a_revocation_ends_one_consent_and_leaves_the_others() {
+    let mut book = ConsentBook::default();
+    let mut granted = |name: &str| {
+        let outcome = decide_grant(&alice(), &id("alice"), nothing(), book.clone(), id(name), to_role(), NOW);
+        let Ok(Outcome::Decided((consent, with), _)) = outcome else { panic!("not new") };
+        book = with;
+        consent
+    };
+    let (first, second) = (granted("c1"), granted("c2"));
+    let Ok(Outcome::Decided((_, left), _)) = decide_revocation(&alice(), &id("alice"), standing(first, book), at(1))
+    else {
+        panic!("not new")
+    };
+    assert_eq!(left.standing(&id("alice"), at(1)), [second]);
+}
+
+#[test]
 fn a_grant_under_a_revoked_consents_id_is_refused_for_nothing_would_be_in_force() {
     let Ok(Outcome::Decided((consent, book), _)) = grant(&alice(), nothing(), to_role()) else { panic!("not new") };
     let Ok(Outcome::Decided((revoked, book), _)) =

@@ -44,6 +44,13 @@ fn a_transactions_time_is_in_whole_milliseconds() {
 }
 
 #[test]
+fn days_are_counted_backwards_to_the_first_moment() {
+    const DAY: u64 = 86_400_000;
+    assert_eq!(LedgerTime::from_milliseconds(3 * DAY + 5).minus_days(2).milliseconds(), DAY + 5);
+    assert_eq!(LedgerTime::from_milliseconds(DAY - 1).minus_days(1).milliseconds(), 0);
+}
+
+#[test]
 fn currencies_are_three_capitals() {
     takes::<Currency>(&["USD", "EUR"], &["", "US", "USDT", "usd", "U$D", "US1", "ÄÖ"]);
 }
@@ -103,7 +110,10 @@ fn media_types_have_type_subtype_and_plain_parameters() {
 #[test]
 fn sealed_payloads_are_bounded_base64() {
     let long = "AAAA".repeat(512);
-    takes::<Sealed>(&["AAAA", "AA==", "AAA=", &long], &["", "A", "AA=", "A-_A", "====", &format!("{long}AAAA")]);
+    takes::<Sealed>(
+        &["AAAA", "A+/A", "AA==", "AAA=", &long],
+        &["", "A", "AA=", "A-_A", "====", &format!("{long}AAAA")],
+    );
 }
 
 #[test]

@@ -205,6 +205,28 @@ fn a_granted_request_makes_the_consent_that_was_asked_for() {
 }
 
 #[test]
+fn whoever_answers_or_takes_back_one_request_leaves_the_others_waiting() {
+    let first = asked(wish("r1"));
+    let Settled { request, open, .. } =
+        settled(ask(&pia(), AskState { open: first.open.clone(), ..knowing_alice() }, wish("r2")));
+    let both = || Settled { open: open.clone(), ..asked(wish("r1")) };
+    for reply in [grant(), refuse(None)] {
+        assert_eq!(names(&settled(answer(&alice(), waiting(both()), reply, at(5))).open, at(5)), ["r2"]);
+    }
+    let withdrawn = settled(decide_withdrawal(&pia(), Some(request), open.clone(), at(5)));
+    assert_eq!(names(&withdrawn.open, at(5)), ["r1"]);
+}
+
+#[test]
+fn what_a_member_asked_for_itself_is_granted_while_the_ledger_knows_the_member() {
+    let own = || waiting(asked(Wish { beneficiary: RequestFor::Member, ..wish("r1") }));
+    let granted = settled(answer(&alice(), own(), grant(), at(5))).granted.unwrap();
+    assert_eq!(*granted.consent.terms.grantee(), Grantee::Member(id("pia")));
+    let gone = AnswerState { member: None, ..own() };
+    assert_eq!(code(answer(&alice(), gone, grant(), at(5))), RefusalCode::UnknownMember);
+}
+
+#[test]
 fn an_answer_shortens_what_was_asked_and_never_lengthens_it() {
     let granted_until = |until| {
         let answered = answer(&alice(), waiting(asked(wish("r1"))), Answer::Grant { consent: id("c1"), until }, NOW);

@@ -73,15 +73,26 @@ fn trustees_who_may_act_no_longer_do_not_count_at_completion() {
 
     let left = Organisation { state: OrganisationState::Left { at: at(1) }, ..hospital() };
     let (patient, present) = (patient(), KeyHolder::Member(id("alice")));
+    // Another organisation that acts stands in for nobody.
+    let others = [home(Role::Guardian), left, home(Role::PayerOfficer)];
     let state = CompletionState {
         patient: Some(&patient),
         present: Some(&present),
         taken: None,
         approvers: &everybody(),
-        organisations: &[home(Role::Guardian), left],
+        organisations: &others,
     };
     let refused = decide_completion(&gina(), Some(waiting()), &id("r1"), state, at(WAIT));
     assert_eq!(code(refused), RefusalCode::RecoveryNotApproved);
+}
+
+#[test]
+fn a_trustee_is_a_person_or_an_organisation() {
+    assert_eq!((person("gina").member(), person("gina").organisation()), (Some(&id("gina")), None));
+    assert_eq!(
+        (administrators("hospital").member(), administrators("hospital").organisation()),
+        (None, Some(&id("hospital")))
+    );
 }
 
 #[test]
