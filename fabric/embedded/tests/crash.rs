@@ -100,7 +100,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_however_often_the_process_is_ki
         }
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
         // Where a life is too short for a transaction, as on a busy machine, some last until one is acknowledged.
-        while acknowledged.lock().await.len() * 2 < kills && started.elapsed() < LONGEST {
+        while acknowledged.lock().await.len() * 2 < kills as usize && started.elapsed() < LONGEST {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(program.try_wait().unwrap().is_none(), "the program ended by itself");
