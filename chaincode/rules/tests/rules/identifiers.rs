@@ -48,6 +48,7 @@ fn days_are_counted_backwards_to_the_first_moment() {
     const DAY: u64 = 86_400_000;
     assert_eq!(LedgerTime::from_milliseconds(3 * DAY + 5).minus_days(2).milliseconds(), DAY + 5);
     assert_eq!(LedgerTime::from_milliseconds(DAY - 1).minus_days(1).milliseconds(), 0);
+    assert_eq!(LedgerTime::from_milliseconds(DAY).to_string(), "86400000");
 }
 
 #[test]

@@ -38,6 +38,19 @@ fn a_consent_to_the_organisation_opens_through_the_organisations_key() {
 }
 
 #[test]
+fn a_key_is_a_members_an_agents_or_nobodys_and_an_openings_envelope_has_a_recipient_if_it_is_permitted() {
+    let agent = KeyHolder::Agent { agent: id("bot"), owner: id("carol") };
+    assert_eq!(KeyHolder::Member(id("carol")).member(), Some(&id("carol")));
+    assert_eq!(agent.member(), Some(&id("bot")));
+    assert_eq!(KeyHolder::Gateway(id("hospital")).member(), None);
+    let pia = caller("pia", Role::PayerOfficer);
+    let book = book_of(&[("c1", to_payer(Effect::Permit, everything()))]);
+    let recipient = Recipient { holder: Holder::Organisation(id("payer")), key: key("payer") };
+    assert_eq!(opened(&pia, &book, Purpose::Payment).recipient(), Some(&recipient));
+    assert_eq!(opened(&pia, &book_of(&[]), Purpose::Payment).recipient(), None);
+}
+
+#[test]
 fn a_consent_to_one_person_opens_through_the_persons_key_and_to_nobody_else() {
     let terms = terms(Grantee::Member(id("pia")), everything(), &[Purpose::Payment], Effect::Permit);
     let book = book_of(&[("c1", terms)]);

@@ -246,8 +246,9 @@ fn cancel(
 fn a_renewal_is_taken_back_before_it_begins_and_its_price_with_it() {
     let before = running(Payer::Patient);
     let (order, renewed) = ordered(&alice(), Some(&before), 2);
-    let Ok(Outcome::Decided(cancelled, proof)) = cancel(&alice(), Some(&order), Some(renewed.subscription()), at(9))
-    else {
+    // Whoever was reminded of the later end is reminded again of the earlier one.
+    let renewed = Subscription { reminded: [Reminder::Ending].into(), ..renewed.subscription().clone() };
+    let Ok(Outcome::Decided(cancelled, proof)) = cancel(&alice(), Some(&order), Some(&renewed), at(9)) else {
         panic!("not cancelled")
     };
     let state = OrderState::Cancelled { by: id("alice"), at: at(9) };
