@@ -74,7 +74,7 @@ fn trustees_who_may_act_no_longer_do_not_count_at_completion() {
     let left = Organisation { state: OrganisationState::Left { at: at(1) }, ..hospital() };
     let (patient, present) = (patient(), KeyHolder::Member(id("alice")));
     // Another organisation that acts stands in for nobody.
-    let others = [home(Role::Guardian), left, home(Role::PayerOfficer)];
+    let others = [home(Role::PayerOfficer), home(Role::Guardian), left];
     let state = CompletionState {
         patient: Some(&patient),
         present: Some(&present),
