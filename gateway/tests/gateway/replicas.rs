@@ -64,20 +64,35 @@ async fn until_measured(organisation: &Organisation, kept: u64, pending: u64) {
 
 /// A record of the hospital's with an envelope for the payer; clinic and pharmacy are custodians.
 async fn published() -> (World, String) {
+    published_as(RECORD).await
+}
+
+async fn published_as(record: &'static str) -> (World, String) {
     let world = World::with_custodians().await;
     world.entitle_payer_at_publication();
-    let link = world.published().await;
+    let (status, published) = world.publish("key-1", record).await;
+    assert_eq!(status, 201, "{published}");
+    let link = published["id"].as_str().unwrap().to_owned();
     world.ledger.tell_published(&link);
     (world, link)
+}
+
+/// A record in parts.
+fn large_record() -> &'static str {
+    Box::leak("0123456789".repeat(250_000).into_boxed_str())
+}
+
+async fn copy_to(custodian: &Organisation) {
+    let task = keep(custodian);
+    until_measured(custodian, 1, 0).await;
+    task.abort();
 }
 
 /// The same, copied to both.
 async fn copied() -> (World, String) {
     let (world, link) = published().await;
     for custodian in &world.others {
-        let task = keep(custodian);
-        until_measured(custodian, 1, 0).await;
-        task.abort();
+        copy_to(custodian).await;
     }
     (world, link)
 }
@@ -200,15 +215,9 @@ async fn a_record_opens_from_a_copy_when_its_publisher_is_down() {
 
 #[tokio::test]
 async fn a_range_is_read_from_a_copy_too() {
-    let world = World::with_custodians().await;
-    world.entitle_payer_at_publication();
-    let record: &'static str = Box::leak("0123456789".repeat(250_000).into_boxed_str());
-    let link = world.publish("key-1", record).await.1["id"].as_str().unwrap().to_owned();
-    world.ledger.tell_published(&link);
-    let task = keep(&world.others[1]);
-    until_measured(&world.others[1], 1, 0).await;
-    task.abort();
-    let mut world = world;
+    let record = large_record();
+    let (mut world, link) = published_as(record).await;
+    copy_to(&world.others[1]).await;
     world.stop_hospital().await;
     let opened = world.open(&world.payer, &link).await;
     assert_eq!(opened.status(), 200);
@@ -506,14 +515,9 @@ async fn a_record_found_lost_or_spoilt_when_somebody_opens_it_is_mended_from_the
 
 #[tokio::test]
 async fn a_large_record_that_turns_out_spoilt_on_its_way_breaks_off_and_is_whole_the_next_time() {
-    let world = World::with_custodians().await;
-    world.entitle_payer_at_publication();
-    let record: &'static str = Box::leak("0123456789".repeat(250_000).into_boxed_str());
-    let link = world.publish("key-1", record).await.1["id"].as_str().unwrap().to_owned();
-    world.ledger.tell_published(&link);
-    let copying = keep(&world.others[0]);
-    until_measured(&world.others[0], 1, 0).await;
-    copying.abort();
+    let record = large_record();
+    let (world, link) = published_as(record).await;
+    copy_to(&world.others[0]).await;
     let own = world.hospital.record();
     let content = std::fs::read(&own).unwrap();
     let mut spoilt = content.clone();

@@ -290,10 +290,8 @@ async fn a_member_is_enrolled_renewed_and_revoked_and_keeps_the_key() {
     assert!(WalletCommand::Reenroll { member: None }.run(&hospital.configuration("", "")).await.is_err());
 }
 
-#[tokio::test]
-async fn certificates_are_renewed_before_they_end_and_the_gateway_signs_under_its_new_one_at_once() {
-    let hospital = Hospital::new();
-    let service = Service::start(&hospital).await;
+/// dr-yang, enrolled at the service, under a configuration by which every certificate is due.
+async fn renewing(hospital: &Hospital, service: &Service) -> Configuration {
     std::fs::write(hospital.file("secret"), service.register("dr-yang").await).unwrap();
     let always = hospital.configuration("", &format!("{}renew_in_last = 1.0\n", service.section));
     WalletCommand::Enroll {
@@ -304,6 +302,14 @@ async fn certificates_are_renewed_before_they_end_and_the_gateway_signs_under_it
     .run(&always)
     .await
     .unwrap();
+    always
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_before_they_end_and_the_gateway_signs_under_its_new_one_at_once() {
+    let hospital = Hospital::new();
+    let service = Service::start(&hospital).await;
+    let always = renewing(&hospital, &service).await;
     let (grey, yang) = ("wallet/dr-grey/certificate.pem", "wallet/dr-yang/certificate.pem");
     let before = held(&hospital, yang);
     let own = OwnSigner::from(service.registrar.clone());
@@ -330,16 +336,7 @@ async fn certificates_are_renewed_before_they_end_and_the_gateway_signs_under_it
 async fn a_renewed_certificate_that_the_msp_does_not_take_leaves_the_old_one_in_its_place() {
     let hospital = Hospital::new();
     let service = Service::start(&hospital).await;
-    std::fs::write(hospital.file("secret"), service.register("dr-yang").await).unwrap();
-    let always = hospital.configuration("", &format!("{}renew_in_last = 1.0\n", service.section));
-    WalletCommand::Enroll {
-        member: "dr-yang".parse().unwrap(),
-        secret_file: Some(hospital.file("secret")),
-        tls_certificate: Some(hospital.file("bound.pem")),
-    }
-    .run(&always)
-    .await
-    .unwrap();
+    let always = renewing(&hospital, &service).await;
     let (yang, gateway) = ("wallet/dr-yang/certificate.pem", "certificate.pem");
     let own = OwnSigner::from(service.registrar.clone());
     let before = (held(&hospital, yang), held(&hospital, gateway));
