@@ -7,15 +7,15 @@ pub mod device;
 mod receiver;
 pub mod software;
 
-use hpke::aead::AesGcm256;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::DhP256HkdfSha256;
-use hpke::{Deserializable as _, Kem, OpModeS, Serializable as _};
 use openssl::bn::BigNumContext;
 use openssl::ec::PointConversionForm;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
+use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P256_HKDF_SHA256_AES_256;
+use rustls::crypto::hpke::{Hpke, HpkePublicKey};
 use zeroize::Zeroizing;
+
+pub(crate) static SUITE: &dyn Hpke = DH_KEM_P256_HKDF_SHA256_AES_256;
 
 pub(crate) const INFO: &[u8] = b"healthchain envelope v1";
 /// Length of HPKE's encapsulated key: an uncompressed P-256 point.
@@ -65,17 +65,10 @@ pub enum SealingError {
 
 /// Seals a payload to a public key (SPKI, DER): `enc ‖ ciphertext`.
 pub fn seal(public_key_der: &[u8], context: &EnvelopeContext<'_>, payload: &[u8]) -> Result<Vec<u8>, SealingError> {
-    let recipient = <DhP256HkdfSha256 as Kem>::PublicKey::from_bytes(&point(public_key_der)?)
-        .map_err(|_| SealingError::NotAPublicKey)?;
-    let (encapsulated, ciphertext) = hpke::single_shot_seal::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
-        &OpModeS::Base,
-        &recipient,
-        INFO,
-        payload,
-        &context.associated_data(),
-    )
-    .map_err(|_| SealingError::Failed)?;
-    Ok([encapsulated.to_bytes().as_slice(), &ciphertext].concat())
+    let recipient = HpkePublicKey(point(public_key_der)?);
+    let sealed = SUITE.seal(INFO, &context.associated_data(), payload, &recipient);
+    let (encapsulated, ciphertext) = sealed.map_err(|_| SealingError::Failed)?;
+    Ok([encapsulated.0, ciphertext].concat())
 }
 
 impl EnvelopeContext<'_> {

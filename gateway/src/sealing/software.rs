@@ -1,20 +1,17 @@
 //! A private key in this process's memory.
 
-use hpke::aead::AesGcm256;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::DhP256HkdfSha256;
-use hpke::{Deserializable as _, Kem, OpModeR};
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use rustls::crypto::hpke::{EncapsulatedSecret, HpkePrivateKey};
 use zeroize::Zeroizing;
 
-use super::{DecryptionKey, ENCAPSULATED_BYTES, EnvelopeContext, INFO, SealingError};
+use super::{DecryptionKey, ENCAPSULATED_BYTES, EnvelopeContext, INFO, SUITE, SealingError};
 
 /// A P-256 key read from a PEM file; its memory is overwritten when it is dropped.
 pub struct SoftwareKey {
     key_hash: String,
     public_key: Vec<u8>,
-    scalar: <DhP256HkdfSha256 as Kem>::PrivateKey,
+    scalar: HpkePrivateKey,
 }
 
 impl SoftwareKey {
@@ -31,11 +28,9 @@ impl SoftwareKey {
         if key.group().curve_name() != Some(Nid::X9_62_PRIME256V1) {
             return Err(SealingError::NotAPrivateKey);
         }
-        let scalar = Zeroizing::new(key.private_key().to_vec_padded(32).map_err(|_| SealingError::NotAPrivateKey)?);
-        let scalar =
-            <DhP256HkdfSha256 as Kem>::PrivateKey::from_bytes(&scalar).map_err(|_| SealingError::NotAPrivateKey)?;
+        let scalar = key.private_key().to_vec_padded(32).map_err(|_| SealingError::NotAPrivateKey)?;
         let public_key = pkey.public_key_to_der().map_err(|_| SealingError::NotAPrivateKey)?;
-        Ok(Self { key_hash: hex::encode(fabric_msp::key_hash(&public_key)), public_key, scalar })
+        Ok(Self { key_hash: hex::encode(fabric_msp::key_hash(&public_key)), public_key, scalar: scalar.into() })
     }
 
     /// The public half (SPKI, DER).
@@ -52,18 +47,9 @@ impl DecryptionKey for SoftwareKey {
     fn unseal(&self, context: &EnvelopeContext<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealingError> {
         let (encapsulated, ciphertext) =
             sealed.split_at_checked(ENCAPSULATED_BYTES).ok_or(SealingError::DoesNotOpen)?;
-        let encapsulated =
-            <DhP256HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| SealingError::DoesNotOpen)?;
-        hpke::single_shot_open::<AesGcm256, HkdfSha256, DhP256HkdfSha256>(
-            &OpModeR::Base,
-            &self.scalar,
-            &encapsulated,
-            INFO,
-            ciphertext,
-            &context.associated_data(),
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| SealingError::DoesNotOpen)
+        let encapsulated = EncapsulatedSecret(encapsulated.to_vec());
+        let opened = SUITE.open(&encapsulated, INFO, &context.associated_data(), ciphertext, &self.scalar);
+        opened.map(Zeroizing::new).map_err(|_| SealingError::DoesNotOpen)
     }
 }
 

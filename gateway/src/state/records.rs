@@ -79,6 +79,15 @@ pub async fn is_confirmed(state: &State, place: Place<'_>) -> Result<bool, State
     Ok(query.fetch_optional(state.pool()).await?.is_some())
 }
 
+/// What the content with this hash is called, which this version of a link is known to name.
+pub async fn confirmed_name(state: &State, place: Place<'_>, hash: &ContentHash) -> Result<Option<String>, StateError> {
+    let query = sqlx::query(
+        "SELECT name FROM stored_records WHERE link = $1 AND version = $2 AND content_hash = $3 AND linked = 1",
+    );
+    let query = query.bind(place.link.as_str()).bind(i64::from(place.version)).bind(hash.as_str());
+    Ok(query.fetch_optional(state.pool()).await?.map(|row| row.try_get(0)).transpose()?)
+}
+
 /// Whether anything is known of this name.
 pub async fn is_known(state: &State, name: &str) -> Result<bool, StateError> {
     let query = sqlx::query("SELECT name FROM stored_records WHERE name = $1").bind(name);

@@ -9,7 +9,7 @@ use openssl::sha::Sha256;
 use super::erase_records::hash;
 use super::find_content::Source;
 use super::now;
-use super::serve_content::own_name;
+use super::serve_content::name_on_the_ledger;
 use crate::content::parts::Place;
 use crate::contents::ContentsError;
 use crate::failure::Failure;
@@ -155,7 +155,7 @@ async fn bring_back(gateway: &Gateway, place: Place<'_>, expected: Option<&str>)
         return Ok(Mended::Not);
     }
     let category = LinksClient::new(gateway.own_contract()).link(place.link).await?.category;
-    let name = own_name(gateway, place, category).await?;
+    let name = name_on_the_ledger(gateway, place, category).await?;
     if expected.is_some_and(|expected| expected != name) {
         return Ok(Mended::Not);
     }

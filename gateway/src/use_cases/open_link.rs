@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::find_content::{Places, Source};
 use super::read_record::{OutgoingRecord, Reader, Wanted};
-use super::serve_content::{OPENING_AGE, ServedContent, serve_content};
+use super::serve_content::{OPENING_AGE, ServedContent, own_name, serve_content};
 use super::{distance, now};
 use crate::content::parts::Place;
 use crate::content::{Payload, content_bytes_at_most};
@@ -220,12 +220,16 @@ async fn publisher(
     content: &Content,
     payload: &Payload,
 ) -> Result<Source, Failure> {
+    let place = Place { link: &opening.link, version: opening.version };
     if opening.publisher == gateway.organisation.msp_id {
-        let name = own_record(gateway, opening, category, payload).await?;
+        // An envelope for one person does not tell the name.
+        let name = match &payload.record {
+            Some(name) => name.clone(),
+            None => own_name(gateway, place, content, category).await?,
+        };
         return Ok(Source::Own(Arc::clone(&gateway.records), name));
     }
     require_within_limit(gateway, content.length)?;
-    let place = Place { link: &opening.link, version: opening.version };
     Source::at(gateway, &opening.publisher, place, Some(opening)).await
 }
 
@@ -233,18 +237,4 @@ async fn publisher(
 fn require_within_limit(gateway: &Gateway, length: u64) -> Result<(), Failure> {
     let most = content_bytes_at_most(gateway.max_record_bytes);
     if length > most { Err(Failure::BeyondLimit(length)) } else { Ok(()) }
-}
-
-/// The name in the own store. An envelope for one person does not tell it; the organisation's own envelope does.
-async fn own_record(
-    gateway: &Gateway,
-    opening: &Opening,
-    category: Category,
-    payload: &Payload,
-) -> Result<String, Failure> {
-    if let Some(name) = &payload.record {
-        return Ok(name.clone());
-    }
-    let payload = gateway.own_payload(&opening.link, opening.version, category).await?;
-    payload.record.clone().ok_or(Failure::EnvelopeDoesNotOpen)
 }

@@ -19,7 +19,7 @@ use crate::content::parts::Place;
 use crate::failure::{Failure, Lock};
 use crate::gateway::Gateway;
 use crate::records::{RecordsError, StoredBytes};
-use crate::state::replicas;
+use crate::state::{records, replicas};
 use crate::telemetry::SPANS;
 
 /// How old an opening may be. As its time is the opener's, it may also lie this far in the future.
@@ -46,21 +46,19 @@ pub async fn serve_content(
     opening: &TransactionId,
     wanted: Option<Wanted>,
 ) -> Result<ServedContent, Failure> {
-    let opening = committed_opening(gateway, opening).await?;
+    // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
+    let (opening, in_force) = committed_opening(gateway, opening).await?;
     let (category, published) = check(&opening, asking, link, version, now()).map_err(Failure::Locked)?;
     let range = range_of(&published, wanted)?;
-
-    // The time is the opener's, and consents end: what counts is that the opening would be permitted now.
-    let links = LinksClient::new(gateway.own_contract());
-    let in_force = links.in_force(&opening.transaction);
-    let place = Place { link, version };
-    let (in_force, name) = if opening.publisher == gateway.organisation.msp_id {
-        tokio::join!(in_force, own_name(gateway, place, category))
-    } else {
-        tokio::join!(in_force, copys_name(gateway, place, &opening.publisher))
-    };
     in_force?;
-    let served = hand_out(gateway, &name?, place, &published, range.clone()).await?;
+
+    let place = Place { link, version };
+    let name = if opening.publisher == gateway.organisation.msp_id {
+        own_name(gateway, place, &published, category).await?
+    } else {
+        copys_name(gateway, place, &opening.publisher).await?
+    };
+    let served = hand_out(gateway, &name, place, &published, range.clone()).await?;
     tracing::info!(
         opening = %opening.transaction, %link, version, organisation = %asking, ?range, "content given out"
     );
@@ -92,8 +90,25 @@ pub(super) async fn hand_out(
     Ok(ServedContent { length: content.length, range, bytes: bytes.map_err(Failure::from).boxed() })
 }
 
-/// What a content of this organisation is called in the store.
-pub(super) async fn own_name(gateway: &Gateway, place: Place<'_>, category: Category) -> Result<String, Failure> {
+/// What a content of this organisation is called in the store. The state says it, or else the organisation's own envelope on the ledger.
+pub(super) async fn own_name(
+    gateway: &Gateway,
+    place: Place<'_>,
+    content: &Content,
+    category: Category,
+) -> Result<String, Failure> {
+    match records::confirmed_name(&gateway.state, place, &content.hash).await? {
+        Some(name) => Ok(name),
+        None => name_on_the_ledger(gateway, place, category).await,
+    }
+}
+
+/// What the organisation's own envelope says that a content is called in the store.
+pub(super) async fn name_on_the_ledger(
+    gateway: &Gateway,
+    place: Place<'_>,
+    category: Category,
+) -> Result<String, Failure> {
     let payload = gateway.own_payload(place.link, place.version, category).await?;
     payload.record.clone().ok_or(Failure::EnvelopeDoesNotOpen)
 }
@@ -135,20 +150,25 @@ fn checked(gateway: &Gateway, bytes: StoredBytes, place: Place<'_>, content: &Co
     bytes.boxed()
 }
 
-/// The opening as the own peer has it. The asking organisation's peer may be a block ahead: then it is waited for.
-async fn committed_opening(gateway: &Gateway, id: &TransactionId) -> Result<Opening, Failure> {
+/// The opening as the own peer has it, and whether it would be permitted now. The asking organisation's peer may be a block ahead: then it
+/// is waited for.
+async fn committed_opening(gateway: &Gateway, id: &TransactionId) -> Result<(Opening, Result<(), Failure>), Failure> {
     let links = LinksClient::new(gateway.own_contract());
     let until = Instant::now() + gateway.patience.opening;
     loop {
-        match links.opening(id).await.map_err(Failure::from) {
-            Err(Failure::Refused(refusal)) if refusal.code() == RefusalCode::UnknownOpening => {
-                if Instant::now() + PAUSE > until {
-                    return Err(Failure::Locked(Lock::NoOpening));
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            answer => return answer,
+        let refusal = match links.in_force(id).await.map_err(Failure::from) {
+            Ok(opening) => return Ok((opening, Ok(()))),
+            Err(Failure::Refused(refusal)) => refusal,
+            Err(failure) => return Err(failure),
+        };
+        if refusal.code() != RefusalCode::UnknownOpening {
+            // What opens no lock is said before what is not in force any more.
+            return Ok((links.opening(id).await?, Err(Failure::Refused(refusal))));
         }
+        if Instant::now() + PAUSE > until {
+            return Err(Failure::Locked(Lock::NoOpening));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

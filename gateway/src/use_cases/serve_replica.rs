@@ -23,7 +23,7 @@ pub async fn serve_replica(
     let range = range_of(&content, wanted)?;
     let name = match replicas::kept(&gateway.state, place).await? {
         Some(copy) if copy.publisher == *asking => copy.name,
-        _ => own_name(gateway, place, links.link(place.link).await?.category).await?,
+        _ => own_name(gateway, place, &content, links.link(place.link).await?.category).await?,
     };
     let served = hand_out(gateway, &name, place, &content, range.clone()).await?;
     tracing::info!(link = %place.link, version = place.version, organisation = %asking, ?range, "content copied out");

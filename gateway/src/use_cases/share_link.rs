@@ -68,8 +68,14 @@ pub async fn may_share(
     let id = id_of(&member.id, idempotency_key);
     let links = LinksClient::new(gateway.contract(member.signer()?));
     let query = RecipientsQuery { patient: patient.clone(), category };
-    let (earlier, recipients) = tokio::join!(published(gateway, member, &id), links.recipients(&query));
-    match earlier? {
+    // Of a publication that this state knows nothing of, the ledger tells when it is made again.
+    let may_be_published = !records::of_link(&gateway.state, &id).await?.is_empty();
+    let recipients = match links.recipients(&query).await.map_err(Failure::from) {
+        Ok(recipients) if !may_be_published => return Ok(Prospect::New(id, recipients)),
+        Err(failure) if !matches!(failure, Failure::Refused(_)) => return Err(failure),
+        recipients => recipients,
+    };
+    match published(gateway, member, &id).await? {
         Some(link) => Ok(Prospect::Published(Box::new(link))),
         None => Ok(Prospect::New(id, recipients?)),
     }

@@ -168,8 +168,8 @@ async fn a_publisher_that_sends_a_byte_now_and_then_is_given_up_in_time() {
 #[tokio::test]
 async fn a_publisher_whose_peer_is_down_is_unavailable_not_refusing() {
     let (world, link) = shared().await;
-    // Only the publisher's gateway asks for an opening.
-    world.ledger.fail_next("Links:opening", When::Before, LedgerFailure::Unreachable("down".into()));
+    // Only the publisher's gateway asks whether an opening is in force.
+    world.ledger.fail_next("Links:inForce", When::Before, LedgerFailure::Unreachable("down".into()));
     problem(world.open(&world.payer, &link).await, 503, "publisher-unavailable").await;
 }
 

@@ -163,12 +163,12 @@ async fn who_may_not_publish_is_refused_before_the_record_is_sent() {
 }
 
 #[tokio::test]
-async fn publishing_asks_the_ledger_two_questions_and_submits_once() {
+async fn publishing_asks_the_ledger_one_question_and_submits_once() {
     let world = World::new().await;
     world.published().await;
     let mut calls = world.ledger.state.lock().unwrap().calls.clone();
     calls.sort();
-    assert_eq!(calls, ["Links:link", "Links:publish", "Links:recipients"]);
+    assert_eq!(calls, ["Links:publish", "Links:recipients"]);
 }
 
 /// Sends the head of a publication whose body is yet to come.

@@ -1,4 +1,6 @@
+use healthchain_gateway::gateway::Gateway;
 use healthchain_gateway::ledger::LedgerFailure;
+use healthchain_gateway::state::State;
 use healthchain_rules::{Holder, Refusal, RefusalCode};
 
 use super::ledger::When;
@@ -86,11 +88,31 @@ async fn an_answer_lost_before_the_commit_is_published_by_the_same_request() {
 }
 
 #[tokio::test]
+async fn after_the_state_was_lost_the_same_request_finds_its_link_on_the_ledger_and_the_record_opens() {
+    let world = World::new().await;
+    let link = world.published().await;
+    let state = State::in_memory().await.unwrap();
+    let twin = world.hospital.twin(|gateway: &mut Gateway| gateway.state = state).await;
+    let send = |record: &'static str| {
+        let request = world.hospital.member().post(twin.at("/v1/links?patient=anna&category=summary"));
+        let request = request.header("idempotency-key", "key-1").header("content-type", "application/fhir+json");
+        request.body(record).send()
+    };
+    let (status, again) = answer(send(RECORD).await.unwrap()).await;
+    assert_eq!((status, again["id"].as_str()), (200, Some(link.as_str())), "{again}");
+    problem(send(OTHER).await.unwrap(), 422, "idempotency-key-reused").await;
+    assert_eq!(world.ledger.state.lock().unwrap().links.len(), 1);
+
+    let opening = world.hospital.member().post(twin.at(&format!("/v1/links/{link}/openings")));
+    let opened = opening.json(&serde_json::json!({ "purpose": "treatment" })).send().await.unwrap();
+    assert_eq!(opened.text().await.unwrap(), RECORD);
+}
+
+#[tokio::test]
 async fn of_two_requests_with_one_key_the_slower_one_gives_the_link_of_the_faster() {
     let world = World::new().await;
-    // The first looked before the second had published, and now finds the id taken.
-    world.ledger.fail_next("Links:link", When::Before, refused(RefusalCode::UnknownLink));
     assert_eq!(world.publish("key-1", RECORD).await.0, 201);
+    // The second looked before the first had published, and now finds the id taken.
     world.ledger.fail_next("Links:link", When::Before, refused(RefusalCode::UnknownLink));
     assert_eq!(world.publish("key-1", RECORD).await.0, 200);
     world.ledger.fail_next("Links:link", When::Before, refused(RefusalCode::UnknownLink));
