@@ -83,6 +83,8 @@ pub enum Unproven {
     TokenNotTrusted(&'static str),
     #[error("the token is bound to a key, and no proof of it came along")]
     ProofMissing,
+    #[error("the token is bound to a certificate, and the connection does not show it")]
+    CertificateMissing,
     #[error("the DPoP proof is not good: {0}")]
     ProofInvalid(&'static str),
     #[error("the DPoP proof was used before")]
@@ -288,7 +290,7 @@ impl Callers {
             if let Some(wanted) = &confirmation.x5t {
                 let own = shown.certificate.map(|der| URL_SAFE_NO_PAD.encode(openssl::sha::sha256(der)));
                 if own.as_ref() != Some(wanted) {
-                    return Err(Unproven::ProofMissing);
+                    return Err(Unproven::CertificateMissing);
                 }
             }
             return Ok((named, confirmation.jkt));

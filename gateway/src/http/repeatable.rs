@@ -3,7 +3,8 @@
 //! - `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): the first answer to a member's request on a route is kept for a
 //!   day and given again. Kept is what may be kept: JSON, and no failure of this gateway or its ledger, so that those can be tried
 //!   again. Without a key a request behaves as it does anyway: most contract functions may be repeated, because they go by ids.
-//! - `Prefer: respond-async` (RFC 7240): the caller is told at once where the answer will be.
+//! - `Prefer: respond-async` (RFC 7240): the caller is told at once where the answer will be. Who has many such requests under way waits for
+//!   the next one's answer: a preference may be ignored.
 //!
 //! A publication is repeatable by itself: its link's id is made of the key, and the commitment on the ledger tells whether the record is
 //! the same, so that it holds even when the state is lost. An opening is never answered from memory: each is its own decision, and
@@ -38,6 +39,9 @@ const KEPT_HEADERS: [HeaderName; 5] =
     [header::CONTENT_TYPE, header::LOCATION, header::ETAG, header::CACHE_CONTROL, header::LINK];
 /// Longest time that `wait` of a preference may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Requests of one member that may be under way without anybody who waits for them.
+const JOBS: u64 = 16;
+const JOB: &str = "job ";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a request asks for: repeated requests have the same.
@@ -63,7 +67,10 @@ pub(crate) async fn answer(
     work: impl Future<Output = Result<Response, Problem>> + Send + 'static,
 ) -> Result<Response, Problem> {
     let key = input::optional_idempotency_key(headers)?;
-    let preference = Preference::of(headers);
+    let preference = match Preference::of(headers) {
+        Some(_) if has_many_jobs(&gateway.state, member).await.map_err(Failure::from)? => None,
+        preference => preference,
+    };
     if key.is_none() && preference.is_none() {
         return work.await;
     }
@@ -97,7 +104,7 @@ pub(crate) async fn answer(
 
 /// Under which id the state keeps a job.
 pub(crate) fn job_id(job: &str) -> String {
-    format!("job {job}")
+    format!("{JOB}{job}")
 }
 
 /// An answer that was kept.
@@ -132,6 +139,10 @@ async fn claim_key(state: &State, member: &MemberId, key: &str, wish: &Wish) -> 
     let whose: [&[u8]; 3] = [member.as_str().as_bytes(), wish.route.as_bytes(), key.as_bytes()];
     let id = state.key().keyed_hash("idempotency key", &whose);
     answers::claim(state, &id, member, &wish.fingerprint, now()).await
+}
+
+async fn has_many_jobs(state: &State, member: &MemberId) -> Result<bool, StateError> {
+    Ok(answers::under_way(state, JOB, member, now()).await? >= JOBS)
 }
 
 async fn begin_job(state: &State, member: &MemberId, id: &str) -> Result<Claim, StateError> {

@@ -99,6 +99,16 @@ pub async fn claim(
     Ok(answer(state, id, &row)?.map_or(Claimed::UnderWay, Claimed::Before))
 }
 
+/// How many requests of a member are carried out now whose ids begin so.
+pub async fn under_way(state: &State, prefix: &str, member: &MemberId, now: LedgerTime) -> Result<u64, StateError> {
+    let count = sqlx::query(
+        "SELECT COUNT(*) FROM answers WHERE member = $1 AND under_way_until > $2 AND answer IS NULL AND id LIKE $3",
+    );
+    let count = count.bind(member.as_str()).bind(after(now, Duration::ZERO)).bind(format!("{prefix}%"));
+    let count: i64 = count.fetch_one(state.pool()).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
+}
+
 /// Holds on to a claim.
 pub async fn renew(state: &State, claim: &Claim, now: LedgerTime) -> Result<(), StateError> {
     let renew =

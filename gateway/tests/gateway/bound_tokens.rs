@@ -122,11 +122,11 @@ async fn a_token_that_is_bound_to_a_certificate_counts_over_a_connection_with_it
     let token = provider.bound(&json!({"x5t#S256": certificate_hash(own)}));
     problem(bearing(hospital, Some(own), &token).await, 404, "unknown-link").await;
 
-    problem(bearing(hospital, None, &token).await, 401, "dpop-proof-missing").await;
+    problem(bearing(hospital, None, &token).await, 401, "token-certificate-missing").await;
     let colleague = hospital.add_member(&world.ledger, "dr-yang");
     let again = hospital.tls_root.issue(&Request::tls("dr-grey", &[], &[])).unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    problem(bearing(hospital, Some(&colleague), &token).await, 401, "dpop-proof-missing").await;
+    problem(bearing(hospital, Some(&colleague), &token).await, 401, "token-certificate-missing").await;
     problem(bearing(hospital, Some(&again), &token).await, 403, "client-certificate-not-bound").await;
     // What is bound to a certificate that names nobody here, or somebody else, serves nobody.
     for (certificate, status, code) in [
@@ -148,7 +148,7 @@ async fn a_token_that_is_bound_to_both_needs_both() {
     let (own, portal) = (&hospital.member_tls, Holder::of(&world.payer, "officer-7"));
     let token = provider.bound(&json!({"x5t#S256": certificate_hash(own), "jkt": portal.thumbprint()}));
     problem(proving(hospital, Some(own), &portal, &token).await, 404, "unknown-link").await;
-    problem(proving(hospital, None, &portal, &token).await, 401, "dpop-proof-missing").await;
+    problem(proving(hospital, None, &portal, &token).await, 401, "token-certificate-missing").await;
     problem(bearing(hospital, Some(own), &token).await, 401, "dpop-proof-missing").await;
     assert_eq!(world.ledger.called("Links:link"), 1);
 }

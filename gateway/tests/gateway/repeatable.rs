@@ -238,6 +238,27 @@ async fn who_waits_a_little_is_answered_at_once_if_that_is_enough() {
 }
 
 #[tokio::test]
+async fn who_has_many_jobs_under_way_waits_for_the_next_answer() {
+    let world = World::new().await;
+    let member = world.hospital.member();
+    let let_go = world.ledger.hold(WITHDRAW);
+    let begin = || withdraw(&world, &member, &[ASYNC], "wrong");
+    let mut jobs = Vec::new();
+    for _ in 0..16 {
+        jobs.push(location(&begin().await));
+    }
+    let (next, ()) = tokio::join!(begin(), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let_go.add_permits(17);
+    });
+    assert_eq!((next.status().as_u16(), next.headers().get("preference-applied")), (200, None));
+    for job in jobs {
+        assert_eq!(ended(&world, &member, &job).await["status"], "done");
+    }
+    location(&begin().await);
+}
+
+#[tokio::test]
 async fn a_job_that_was_cut_off_says_that_its_outcome_is_unknown() {
     let world = World::new().await;
     let minute_ago = LedgerTime::from_milliseconds(now().milliseconds() - 60_000);

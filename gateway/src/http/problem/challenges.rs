@@ -6,7 +6,7 @@ use super::*;
 /// The header's values for an answer.
 pub(super) fn of(status: u16, code: &str) -> &'static [&'static str] {
     let about_proof = [DPOP_PROOF_MISSING, DPOP_PROOF_INVALID, DPOP_PROOF_REPLAYED];
-    let about_token = [TOKEN_UNKNOWN, TOKEN_EXPIRED, TOKEN_NOT_TRUSTED];
+    let about_token = [TOKEN_UNKNOWN, TOKEN_EXPIRED, TOKEN_NOT_TRUSTED, TOKEN_CERTIFICATE_MISSING];
     match status {
         401 if about_proof.iter().any(|kind| kind.code == code) => {
             &[r#"DPoP realm="healthchain", algs="ES256 ES384", error="invalid_dpop_proof""#]

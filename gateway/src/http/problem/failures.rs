@@ -84,6 +84,7 @@ impl From<Unproven> for Problem {
             Unproven::TokenExpired => TOKEN_EXPIRED,
             Unproven::TokenNotTrusted(why) => return Self::new(TOKEN_NOT_TRUSTED).because(why),
             Unproven::ProofMissing => DPOP_PROOF_MISSING,
+            Unproven::CertificateMissing => TOKEN_CERTIFICATE_MISSING,
             Unproven::ProofInvalid(why) => return Self::new(DPOP_PROOF_INVALID).because(why),
             Unproven::ProofReplayed => DPOP_PROOF_REPLAYED,
             Unproven::SubjectNotMapped => SUBJECT_NOT_MAPPED,

@@ -59,6 +59,8 @@ kinds! {
         "The token is expired: open a session or ask for a token again."
     TOKEN_NOT_TRUSTED 401 "token-not-trusted"
         "The token is not one that this gateway takes."
+    TOKEN_CERTIFICATE_MISSING 401 "token-certificate-missing"
+        "The token is bound to a TLS client certificate: call with that one (RFC 8705)."
     DPOP_PROOF_MISSING 401 "dpop-proof-missing"
         "The token is bound to a key: send it as `Authorization: DPoP TOKEN` with a DPoP proof made with that key (RFC 9449)."
     DPOP_PROOF_INVALID 401 "dpop-proof-invalid"

@@ -106,7 +106,8 @@ fn query_parameters(line: &Line) -> Vec<Value> {
 
 fn header_parameters(line: &Line) -> Vec<Value> {
     let header = |name: &str, text: String, schema: Value| parameter("header", name, false, with_text(schema, &text));
-    let mut headers = Vec::new();
+    let text = "For a key that is not with this gateway: the answer is 202, and has what the caller signs.";
+    let mut headers = vec![header("Healthchain-Signing", text.into(), json!({"type": "string", "enum": ["detached"]}))];
     if line.reads() {
         let text = "An ETag of this resource: if it is still that one, the answer is 304 without a body.";
         headers.push(header("If-None-Match", text.into(), json!({"type": "string"})));
@@ -224,10 +225,15 @@ fn responses(line: &Line, returns: &Value) -> Value {
         success["headers"] = headers.into();
     }
     let mut responses = json!({status: success});
+    let to_sign = "What `Healthchain-Signing: detached` leaves to sign";
+    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/AwaitedSignature"}}});
+    responses["202"] = json!({"description": to_sign, "content": content});
     if !line.reads() {
-        responses["202"] = json!({
-            "description": "Begun, as `Prefer: respond-async` asks: `Location` is the job that will have the answer",
-            "headers": {"Location": text_header("`/v1/jobs/{job}`"), "Preference-Applied": text_header("`respond-async`")},
+        let job =
+            "or begun without a body, as `Prefer: respond-async` asks: `Location` is the job that will have the answer";
+        responses["202"]["description"] = format!("{to_sign}; {job}").into();
+        responses["202"]["headers"] = json!({
+            "Location": text_header("`/v1/jobs/{job}`"), "Preference-Applied": text_header("`respond-async`"),
         });
     }
     if line.reads() {
