@@ -178,13 +178,15 @@ async fn what_waits_is_the_members_alone_in_its_order_and_for_minutes() {
 }
 
 #[tokio::test]
-async fn another_way_of_signing_and_a_condition_are_refused_before_anything_is_prepared() {
+async fn another_way_of_signing_a_condition_and_an_unusable_key_are_refused_before_anything_is_prepared() {
     let world = World::new().await;
     let me = || world.hospital.member().get(world.hospital.at("/v1/me"));
     let response = me().header("healthchain-signing", "elsewhere").send().await.unwrap();
     problem(response, 400, "signing-unknown").await;
     let post = request(&world, Method::POST, "/v1/links/l1/withdrawal").header("if-match", "*");
     problem(post.json(&json!({"reason": "duplicate"})).send().await.unwrap(), 412, "precondition-failed").await;
+    let post = request(&world, Method::POST, "/v1/links/l1/withdrawal").header("idempotency-key", "two words");
+    problem(post.json(&json!({"reason": "duplicate"})).send().await.unwrap(), 400, "idempotency-key-missing").await;
     let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM awaited_signatures")
         .fetch_one(world.hospital.gateway.state.pool())
         .await

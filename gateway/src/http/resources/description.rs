@@ -225,9 +225,9 @@ fn responses(line: &Line, returns: &Value) -> Value {
         success["headers"] = headers.into();
     }
     let mut responses = json!({status: success});
-    let to_sign = "What `Healthchain-Signing: detached` leaves to sign";
-    let content = json!({"application/json": {"schema": {"$ref": "#/components/schemas/AwaitedSignature"}}});
-    responses["202"] = json!({"description": to_sign, "content": content});
+    // Without the schema as its content: in a client made from this document it would stand beside that of every answer.
+    let to_sign = "An `AwaitedSignature`, as `Healthchain-Signing: detached` asks";
+    responses["202"] = json!({"description": to_sign});
     if !line.reads() {
         let job =
             "or begun without a body, as `Prefer: respond-async` asks: `Location` is the job that will have the answer";

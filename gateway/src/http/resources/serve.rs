@@ -90,6 +90,9 @@ async fn ask(
     if condition::is_conditional(headers) {
         return Err(Problem::new(PRECONDITION_FAILED).because("If-Match is not for requests that are signed elsewhere"));
     }
+    if !line.reads() {
+        input::optional_idempotency_key(headers)?;
+    }
     let purpose = if line.reads() { Purpose::Question } else { Purpose::Write };
     let telling = Telling::Line {
         method: line.method.to_string(),
